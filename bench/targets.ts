@@ -1,0 +1,99 @@
+// What is measured, and how each is started. Ceiling and floor frame the gateway: nothing on node:http beats the
+// first, and nothing that puts a stdio child behind HTTP beats the second.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Endpoint } from './load.ts'
+import { callBody, callHeaders, FIRST_ID, openLegacySession, problemWith } from './messages.ts'
+import type { Traffic } from './messages.ts'
+import { spawnServer, waitUntilReady } from './server.ts'
+import type { Command, Server } from './server.ts'
+
+const ROOT = join(import.meta.dirname, '..')
+const API_KEY = 'gw_bench_0123456789abcdef0123456789abcdef'
+
+export const TARGET_NAMES = ['ceiling', 'floor', 'gateway', 'gateway-legacy'] as const
+export type TargetName = (typeof TARGET_NAMES)[number]
+
+type Target = {
+  readonly describe: string
+  readonly traffic: Traffic
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly sessions: boolean
+  readonly command: (folder: string) => Promise<Command>
+}
+
+const own = (file: string) => (folder: string) =>
+  Promise.resolve<Command>({ args: [join(import.meta.dirname, 'servers', file)], cwd: folder, portVariable: 'PORT' })
+
+const bare = { path: '/', headers: {}, sessions: false }
+const gateway = {
+  path: '/mcp/server/echo',
+  headers: { authorization: `Bearer ${API_KEY}` },
+  command: gatewayCommand,
+}
+
+export const targets: Readonly<Record<TargetName, Target>> = {
+  ceiling: { ...bare, describe: 'node:http, JSON echo', traffic: 'legacy', command: own('ceiling.ts') },
+  floor: { ...bare, describe: 'node:http + stdio echo child', traffic: 'legacy', command: own('floor.ts') },
+  gateway: { ...gateway, describe: 'API key, stdio echo, 2026-07-28', traffic: 'modern', sessions: false },
+  'gateway-legacy': { ...gateway, describe: 'the same, one 2025-06-18 session', traffic: 'legacy', sessions: true },
+}
+
+export type Running = AsyncDisposable & { readonly server: Server; readonly endpoint: Endpoint }
+
+/** Starts a target in a folder of its own; it answers its first call before this resolves. */
+export async function start(name: TargetName): Promise<Running> {
+  await using resources = new AsyncDisposableStack()
+  const server = resources.use(await launch(name))
+  const { path, traffic, headers, sessions } = targets[name]
+  let endpoint: Endpoint = { port: server.port, path, traffic, headers }
+  const probe = async (): Promise<boolean> => {
+    const session = sessions ? await openLegacySession(`${server.url}${path}`, headers) : {}
+    endpoint = { ...endpoint, headers: { ...headers, ...session } }
+    return answersOneCall(server, endpoint)
+  }
+  await waitUntilReady(server, probe, 50)
+  const kept = resources.move()
+  return { server, endpoint, [Symbol.asyncDispose]: () => kept.disposeAsync() }
+}
+
+/** Only the process, as a cold start wants it. */
+export async function launch(name: TargetName): Promise<Server> {
+  const folder = await mkdtemp(join(tmpdir(), 'mcp-gateway-bench-'))
+  const server = await spawnServer(await targets[name].command(folder))
+  return {
+    ...server,
+    [Symbol.asyncDispose]: async () => {
+      await server[Symbol.asyncDispose]()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function answersOneCall({ url }: Server, { path, traffic, headers }: Endpoint): Promise<boolean> {
+  const response = await fetch(`${url}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...callHeaders[traffic], ...headers },
+    body: callBody(traffic, FIRST_ID),
+  })
+  const problem = problemWith(FIRST_ID, response.status, await response.text())
+  if (problem !== undefined) throw new Error(problem)
+  return true
+}
+
+/** JSON is YAML, so the configuration file needs no writer. */
+async function gatewayCommand(folder: string): Promise<Command> {
+  const file = join(folder, 'gateway.yaml')
+  const config = {
+    auth: { type: 'api-key', keys: [{ id: 'b', key: API_KEY, name: 'b', consumerId: 'b', roles: ['all'] }] },
+    servers: [{ id: 'echo', command: process.execPath, args: [join(import.meta.dirname, 'servers/echo-stdio.ts')] }],
+  }
+  await writeFile(file, JSON.stringify(config, undefined, 2))
+  return {
+    args: [join(ROOT, 'apps/cli/dist/main.js'), 'serve', '--config', file],
+    cwd: folder,
+    portVariable: 'MCP_GATEWAY_PORT',
+  }
+}

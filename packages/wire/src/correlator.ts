@@ -1,0 +1,215 @@
+/**
+ * Many callers on one connection. Every request gets an id, a progress token and a subscription id of our own, because
+ * callers choose theirs without knowing of each other; what comes back gets the caller's again.
+ *
+ * The adversary is the server on the other end: it may answer twice, answer what nobody asked, or never answer.
+ */
+import { META_SUBSCRIPTION, META_VERSION } from './era.ts'
+import { WireError } from './errors.ts'
+import { createMailbox, type Exchange, type Mailbox } from './exchange.ts'
+import {
+  idKey,
+  isObject,
+  isRequest,
+  isResponse,
+  metaOf,
+  withMeta,
+  type JsonObject,
+  type JsonRpcId,
+  type JsonRpcMessage,
+  type JsonRpcNotification,
+  type JsonRpcRequest,
+  type JsonRpcResponse,
+} from './json-rpc.ts'
+
+export type CorrelatorOptions = {
+  readonly send: (message: JsonRpcMessage) => void
+  /** What belongs to no request: list changes, resource updates, answers nobody waits for. */
+  readonly onUnrelated: (message: JsonRpcMessage) => void
+  /**
+   * A legacy server's questions and log lines don't say which request they belong to. `newest` gives them to the request
+   * sent last, which is right when one session owns the connection; `sole` only when exactly one request is in flight.
+   */
+  readonly attribution: 'newest' | 'sole'
+  /** Longest silence of a running request; a question to the client that is still open stops the clock. */
+  readonly idleTimeoutMs: number
+  readonly maxInFlight: number
+  readonly now?: () => number
+}
+
+export type RequestOptions = {
+  /** Aborting cancels the request at the server. The reason may be the params of the client's `notifications/cancelled`. */
+  readonly signal?: AbortSignal | undefined
+  /** `Mcp-Param-*` and the like, in lower case, for HTTP upstreams. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+export type Correlator = {
+  readonly inFlight: () => number
+  request(message: JsonRpcRequest, options?: RequestOptions): Exchange
+  accept(message: JsonRpcMessage): void
+  /** The client's answer to a question of the server. */
+  respond(message: JsonRpcResponse): void
+  close(error: WireError): void
+}
+
+type Pending = {
+  readonly id: number
+  readonly request: JsonRpcRequest
+  readonly mailbox: Mailbox
+  /** Keys of the server's questions that the client has not answered yet. */
+  questions: Set<string | number> | undefined
+  activeAt: number
+}
+
+export function createCorrelator(options: CorrelatorOptions): Correlator {
+  const now = options.now ?? Date.now
+  const pending = new Map<number, Pending>()
+  let nextId = 1
+  let sweep: NodeJS.Timeout | undefined
+  let closed: WireError | undefined
+
+  const drop = (entry: Pending): void => {
+    pending.delete(entry.id)
+    if (pending.size === 0 && sweep !== undefined) {
+      clearInterval(sweep)
+      sweep = undefined
+    }
+  }
+
+  const cancel = (entry: Pending, reason: unknown): void => {
+    if (!pending.has(entry.id)) return
+    drop(entry)
+    // basic/lifecycle: a client MUST NOT cancel its initialize request.
+    if (entry.request.method !== 'initialize') options.send(cancelled(entry, reason))
+  }
+
+  const expire = (): void => {
+    const oldest = now() - options.idleTimeoutMs
+    for (const entry of pending.values()) {
+      const waitsForClient = entry.questions !== undefined && entry.questions.size > 0
+      if (entry.activeAt > oldest || waitsForClient || entry.request.method === 'subscriptions/listen') continue
+      cancel(entry, 'timeout')
+      entry.mailbox.fail(
+        new WireError('WIRE_UPSTREAM_TIMEOUT', `no answer to ${entry.request.method} within ${options.idleTimeoutMs} ms`),
+      )
+    }
+  }
+
+  const request = (message: JsonRpcRequest, { signal }: RequestOptions = {}): Exchange => {
+    if (closed) throw closed
+    if (pending.size >= options.maxInFlight) {
+      throw new WireError('WIRE_CALL_LIMIT', `${options.maxInFlight} calls are in flight at this server already`)
+    }
+    const id = nextId
+    nextId += 1
+    const mailbox = createMailbox(() => cancel(entry, signal?.reason))
+    const entry: Pending = { id, request: message, mailbox, questions: undefined, activeAt: now() }
+    pending.set(id, entry)
+    sweep ??= setInterval(expire, Math.min(1000, options.idleTimeoutMs / 4)).unref()
+    signal?.addEventListener(
+      'abort',
+      () => {
+        if (!mailbox.isOpen()) return
+        cancel(entry, signal.reason)
+        mailbox.fail(new WireError('WIRE_CANCELLED', 'the caller cancelled the request'))
+      },
+      { once: true },
+    )
+    options.send(outbound(message, id))
+    return mailbox.exchange
+  }
+
+  const accept = (message: JsonRpcMessage): void => {
+    if (isResponse(message)) {
+      const entry = message.id == null ? soleOf(pending) : pending.get(message.id as number)
+      if (entry === undefined) return options.onUnrelated(message)
+      drop(entry)
+      entry.mailbox.settle(inboundResponse(message, entry.request))
+      return undefined
+    }
+    const entry = ownerOf(message, pending, options.attribution)
+    if (entry === undefined) return options.onUnrelated(message)
+    entry.activeAt = now()
+    if (isRequest(message)) (entry.questions ??= new Set()).add(idKey(message.id))
+    entry.mailbox.push(inboundMessage(message, entry.request))
+    return undefined
+  }
+
+  const respond = (message: JsonRpcResponse): void => {
+    if (message.id != null) {
+      const key = idKey(message.id)
+      for (const entry of pending.values()) if (entry.questions?.delete(key)) entry.activeAt = now()
+    }
+    options.send(message)
+  }
+
+  return {
+    inFlight: () => pending.size,
+    request,
+    accept,
+    respond,
+    close(error) {
+      closed ??= error
+      for (const entry of pending.values()) {
+        drop(entry)
+        entry.mailbox.fail(error)
+      }
+    },
+  }
+}
+
+/** The request that a server's notification or question belongs to. */
+function ownerOf(
+  message: JsonRpcRequest | JsonRpcNotification,
+  pending: ReadonlyMap<number, Pending>,
+  attribution: 'newest' | 'sole',
+): Pending | undefined {
+  const subscription = metaOf(message)?.[META_SUBSCRIPTION]
+  if (subscription !== undefined) return pending.get(subscription as number)
+  if (message.method === 'notifications/progress') return pending.get(message.params?.['progressToken'] as number)
+  if (!isRequest(message) && message.method !== 'notifications/message') return undefined
+  if (attribution === 'sole') return soleOf(pending)
+  let newest: Pending | undefined
+  for (const entry of pending.values()) newest = entry
+  return newest
+}
+
+function soleOf(pending: ReadonlyMap<number, Pending>): Pending | undefined {
+  const [only, second] = pending.values()
+  return second === undefined ? only : undefined
+}
+
+function outbound(message: JsonRpcRequest, id: number): JsonRpcRequest {
+  const token = metaOf(message)?.['progressToken']
+  return token === undefined ? { ...message, id } : withMeta({ ...message, id }, { progressToken: id })
+}
+
+function inboundResponse(message: JsonRpcResponse, request: JsonRpcRequest): JsonRpcResponse {
+  const { result } = message
+  if (isObject(result) && isObject(result['_meta']) && META_SUBSCRIPTION in result['_meta']) {
+    const meta = { ...result['_meta'], [META_SUBSCRIPTION]: request.id }
+    return { ...message, id: request.id, result: { ...result, _meta: meta } }
+  }
+  return { ...message, id: request.id }
+}
+
+function inboundMessage(message: JsonRpcMessage, request: JsonRpcRequest): JsonRpcMessage {
+  const meta = metaOf(message as JsonObject)
+  if (meta !== undefined && META_SUBSCRIPTION in meta) return withMeta(message, { [META_SUBSCRIPTION]: request.id })
+  if (message['method'] !== 'notifications/progress') return message
+  const token = metaOf(request)?.['progressToken']
+  return { ...message, params: { ...(message['params'] as JsonObject), progressToken: token } } as JsonRpcMessage
+}
+
+function cancelled({ id, request }: Pending, reason: unknown): JsonRpcNotification {
+  const given: JsonObject = isObject(reason) && !(reason instanceof Error) ? reason : {}
+  const version = metaOf(request)?.[META_VERSION]
+  const meta = version === undefined ? {} : { _meta: { ...(given['_meta'] as JsonObject), [META_VERSION]: version } }
+  const why = typeof reason === 'string' ? { reason } : {}
+  return {
+    jsonrpc: '2.0',
+    method: 'notifications/cancelled',
+    params: { ...why, ...given, ...meta, requestId: id satisfies JsonRpcId },
+  }
+}

@@ -1,0 +1,80 @@
+/** Bytes to and from an HTTP client. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { WireError, wireReplies, type Reply } from '../errors.ts'
+import { errorResponse, type JsonObject, type JsonRpcId, type JsonRpcResponse } from '../json-rpc.ts'
+
+/** Turns a failure into a status and a JSON-RPC error; an app replaces it to add codes of its own. */
+export type Failure = Reply & { readonly code: string; readonly message: string; readonly data?: JsonObject | undefined }
+export type DescribeFailure = (error: unknown) => Failure
+
+/** What isn't a WireError is a bug: its text may hold anything, so it is not sent. */
+export function describeWireFailure(error: unknown): Failure {
+  if (!(error instanceof WireError)) {
+    return { ...wireReplies.WIRE_INTERNAL, code: 'WIRE_INTERNAL', message: 'internal error' }
+  }
+  return { ...wireReplies[error.code], code: error.code, message: error.message, data: error.data }
+}
+
+export function failureResponse(failure: Failure, id: JsonRpcId | undefined): JsonRpcResponse {
+  return errorResponse(id, failure.rpcCode, failure.message, { ...failure.data, code: failure.code })
+}
+
+/** The HTTP status of a response that a server gave to a dispatched request (2026-07-28, streamable-http, status codes). */
+export function statusOf(response: JsonRpcResponse): number {
+  switch (response.error?.code) {
+    case -32601:
+      return 404
+    case -32020:
+    case -32021:
+    case -32022:
+      return 400
+    default:
+      return 200
+  }
+}
+
+export function sendJson(res: ServerResponse, status: number, body: unknown): void {
+  const text = JSON.stringify(body)
+  res.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
+  res.end(text)
+}
+
+export function sendFailure(res: ServerResponse, failure: Failure, id?: JsonRpcId): void {
+  if (res.headersSent || res.destroyed) {
+    res.destroy()
+    return
+  }
+  if (failure.status === 405) res.setHeader('allow', 'POST')
+  // The rest of a refused body is not read: the connection is of no more use.
+  if (failure.status === 413) res.setHeader('connection', 'close')
+  sendJson(res, failure.status, failureResponse(failure, id))
+}
+
+/** The body as text. The adversary sends more than the limit, or stops in the middle: both end here. */
+export function readBody(req: IncomingMessage, maxBodyBytes: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    if (Number(req.headers['content-length'] ?? 0) > maxBodyBytes) {
+      reject(new WireError('WIRE_BODY_TOO_LARGE', `the body exceeds ${maxBodyBytes} bytes`))
+      return
+    }
+    const chunks: Buffer[] = []
+    let size = 0
+    req.on('data', (chunk: Buffer) => {
+      size += chunk.length
+      if (size <= maxBodyBytes) chunks.push(chunk)
+      else {
+        req.pause()
+        reject(new WireError('WIRE_BODY_TOO_LARGE', `the body exceeds ${maxBodyBytes} bytes`))
+      }
+    })
+    req.once('end', () => resolve((chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)).toString('utf8')))
+    req.once('error', (cause) => reject(new WireError('WIRE_BODY_INCOMPLETE', 'the body ended early', { cause })))
+  })
+}
+
+export function requireJson(req: IncomingMessage): void {
+  const type = req.headers['content-type']
+  if (type === undefined || !/^application\/json\s*(?:;|$)/i.test(type)) {
+    throw new WireError('WIRE_UNSUPPORTED_MEDIA_TYPE', 'Content-Type must be application/json')
+  }
+}

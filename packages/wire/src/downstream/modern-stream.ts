@@ -1,0 +1,53 @@
+/**
+ * The answer to one modern request: JSON when nothing precedes the result, an event stream when something does.
+ * A client that closes the connection cancels the request (2026-07-28, streamable-http, cancellation).
+ */
+import type { ServerResponse } from 'node:http'
+import type { Exchange } from '../exchange.ts'
+import type { JsonRpcResponse } from '../json-rpc.ts'
+import { formatEvent, KEEP_ALIVE_COMMENT, SSE_HEADERS } from '../sse.ts'
+import { sendJson, statusOf } from './http-reply.ts'
+import type { StreamLimits } from './legacy-stream.ts'
+
+export async function streamModern(
+  exchange: Exchange,
+  res: ServerResponse,
+  abort: AbortController,
+  limits: StreamLimits,
+  onError: (error: unknown) => JsonRpcResponse,
+): Promise<void> {
+  res.once('close', () => {
+    if (!res.writableFinished) abort.abort({ reason: 'the client closed the connection' })
+  })
+  let keepAlive: NodeJS.Timeout | undefined
+  let response: JsonRpcResponse
+  try {
+    for (;;) {
+      const next = await exchange.next()
+      if (next.done) {
+        response = next.value
+        break
+      }
+      if (keepAlive === undefined) {
+        res.writeHead(200, SSE_HEADERS)
+        keepAlive = setInterval(() => res.write(KEEP_ALIVE_COMMENT), limits.keepAliveMs).unref()
+      }
+      // A slow reader holds the exchange back; the mailbox behind it has a limit.
+      if (!res.write(formatEvent(next.value))) await drained(res)
+    }
+  } catch (error) {
+    if (res.destroyed) return
+    response = onError(error)
+  } finally {
+    clearInterval(keepAlive)
+  }
+  if (keepAlive === undefined) sendJson(res, statusOf(response), response)
+  else res.end(formatEvent(response))
+}
+
+function drained(res: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    res.once('drain', resolve)
+    res.once('close', resolve)
+  })
+}

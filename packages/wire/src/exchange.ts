@@ -1,0 +1,76 @@
+/**
+ * One request and everything that belongs to it: the server's notifications and questions are yielded while it runs,
+ * its response is returned. Leaving the generator early abandons the request.
+ */
+import { WireError } from './errors.ts'
+import type { JsonRpcMessage, JsonRpcResponse } from './json-rpc.ts'
+
+export type Exchange = AsyncGenerator<JsonRpcMessage, JsonRpcResponse, void>
+
+/** The end of an exchange that the upstream side holds. Everything after the first settle or fail is ignored. */
+export type Mailbox = {
+  readonly exchange: Exchange
+  readonly isOpen: () => boolean
+  push(message: JsonRpcMessage): void
+  settle(response: JsonRpcResponse): void
+  fail(error: unknown): void
+}
+
+/** Messages that may wait for a slow client before the exchange fails with WIRE_BUFFER_FULL. */
+export const MAX_WAITING_MESSAGES = 10_000
+
+/** `onAbandon` runs once if the reader leaves before the response is there. */
+export function createMailbox(onAbandon: () => void): Mailbox {
+  const waiting: JsonRpcMessage[] = []
+  let response: JsonRpcResponse | undefined
+  let failure: { readonly error: unknown } | undefined
+  let wake: (() => void) | undefined
+
+  const isOpen = (): boolean => response === undefined && failure === undefined
+  const signal = (): void => {
+    wake?.()
+    wake = undefined
+  }
+
+  async function* read(): Exchange {
+    try {
+      for (;;) {
+        for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) yield next
+        if (response !== undefined) return response
+        if (failure !== undefined) throw failure.error
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+      }
+    } finally {
+      if (isOpen()) {
+        failure = { error: new WireError('WIRE_CANCELLED', 'the caller left') }
+        onAbandon()
+      }
+    }
+  }
+
+  return {
+    exchange: read(),
+    isOpen,
+    push(message) {
+      if (!isOpen()) return
+      if (waiting.length >= MAX_WAITING_MESSAGES) {
+        failure = { error: new WireError('WIRE_BUFFER_FULL', 'the client reads too slowly') }
+        waiting.length = 0
+        onAbandon()
+      } else waiting.push(message)
+      signal()
+    },
+    settle(message) {
+      if (!isOpen()) return
+      response = message
+      signal()
+    },
+    fail(error) {
+      if (!isOpen()) return
+      failure = { error }
+      signal()
+    },
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Finding out what a server speaks (MCP 2026-07-28, basic/versioning): a modern `server/discover` first, and when the answer
+ * is anything but modern, the `initialize` of 2025-11-25.
+ */
+import { LEGACY_VERSIONS, META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_SERVER_INFO, META_VERSION, MODERN_VERSIONS, type Era } from './era.ts' // prettier-ignore
+import { WireError } from './errors.ts'
+import { isObject, type JsonObject, type JsonRpcRequest, type JsonRpcResponse } from './json-rpc.ts'
+import type { Upstream } from './upstream.ts'
+
+/** What a server said of itself, in the terms both eras share. */
+export type ServerProfile = {
+  readonly era: Era
+  readonly protocolVersion: string
+  readonly capabilities: JsonObject
+  readonly serverInfo: JsonObject | undefined
+  readonly instructions: string | undefined
+}
+
+export type ClientInfo = { readonly name: string; readonly version: string }
+
+export type HandshakeOptions = {
+  readonly clientInfo: ClientInfo
+  /** For a server that swallows what it doesn't know. @default 3_000 */
+  readonly probeTimeoutMs?: number
+  readonly signal?: AbortSignal | undefined
+}
+
+/** `_meta` of a request that the gateway makes in its own name. */
+export function modernMeta(clientInfo: ClientInfo): JsonObject {
+  return {
+    [META_VERSION]: MODERN_VERSIONS[0],
+    [META_CLIENT_INFO]: clientInfo,
+    [META_CLIENT_CAPABILITIES]: {},
+  }
+}
+
+/** Leaves the connection ready for requests of the era it returns. */
+export async function handshake(upstream: Upstream, options: HandshakeOptions): Promise<ServerProfile> {
+  const discovered = upstream.transport === 'sse' ? undefined : await discover(upstream, options)
+  return discovered ?? initialize(upstream, options)
+}
+
+async function discover(upstream: Upstream, options: HandshakeOptions): Promise<ServerProfile | undefined> {
+  const timeout = AbortSignal.timeout(options.probeTimeoutMs ?? 3000)
+  const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal])
+  let response: JsonRpcResponse
+  try {
+    response = await outcome(upstream, { jsonrpc: '2.0', id: 'probe', method: 'server/discover', params: { _meta: modernMeta(options.clientInfo) } }, signal) // prettier-ignore
+  } catch (error) {
+    if (options.signal?.aborted === true) throw error
+    // Silence and refusals are how legacy servers take the probe; a process that died of it is reported by what follows.
+    return undefined
+  }
+  const { result } = response
+  if (!isObject(result) || !Array.isArray(result['supportedVersions'])) return undefined
+  const version = MODERN_VERSIONS.find((known) => (result['supportedVersions'] as unknown[]).includes(known))
+  if (version === undefined) return undefined
+  const meta = isObject(result['_meta']) ? result['_meta'] : {}
+  return profile('modern', version, result, meta[META_SERVER_INFO])
+}
+
+async function initialize(upstream: Upstream, options: HandshakeOptions): Promise<ServerProfile> {
+  const params = { protocolVersion: LEGACY_VERSIONS[0], capabilities: {}, clientInfo: options.clientInfo }
+  const response = await outcome(upstream, { jsonrpc: '2.0', id: 'initialize', method: 'initialize', params }, options.signal)
+  const { result } = response
+  if (!isObject(result)) {
+    throw new WireError('WIRE_UPSTREAM_REFUSED', `the server refused initialize: ${response.error?.message ?? 'no result'}`)
+  }
+  await upstream.notify({ jsonrpc: '2.0', method: 'notifications/initialized' })
+  return profile('legacy', String(result['protocolVersion']), result, result['serverInfo'])
+}
+
+/** The response to a request of our own; what the server says meanwhile is not for us. */
+export async function outcome(
+  upstream: Upstream,
+  request: JsonRpcRequest,
+  signal?: AbortSignal,
+): Promise<JsonRpcResponse> {
+  const exchange = upstream.request(request, { signal })
+  for (;;) {
+    const next = await exchange.next()
+    if (next.done) return next.value
+    const question = next.value
+    if (question['method'] !== undefined && question['id'] !== undefined) {
+      const error = { code: -32601, message: 'no client stands behind this request' }
+      await upstream.respond({ jsonrpc: '2.0', id: question['id'] as string, error })
+    }
+  }
+}
+
+function profile(era: Era, protocolVersion: string, result: JsonObject, serverInfo: unknown): ServerProfile {
+  return {
+    era,
+    protocolVersion,
+    capabilities: isObject(result['capabilities']) ? result['capabilities'] : {},
+    serverInfo: isObject(serverInfo) ? serverInfo : undefined,
+    instructions: typeof result['instructions'] === 'string' ? result['instructions'] : undefined,
+  }
+}

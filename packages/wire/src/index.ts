@@ -1,0 +1,59 @@
+export { WireError, wireReplies, type Reply, type WireErrorCode, type WireErrorOptions } from './errors.ts'
+export {
+  errorResponse,
+  idKey,
+  isNotification,
+  isObject,
+  isRequest,
+  isResponse,
+  metaOf,
+  resultResponse,
+  withMeta,
+  type JsonObject,
+  type JsonRpcErrorObject,
+  type JsonRpcId,
+  type JsonRpcMessage,
+  type JsonRpcNotification,
+  type JsonRpcRequest,
+  type JsonRpcResponse,
+  type RawJson,
+} from './json-rpc.ts'
+export { defaultParseLimits, parseBody, parseJson, parseMessage, parseUpstream, type ParseLimits } from './parse.ts'
+export {
+  eraOf,
+  LEGACY_VERSIONS,
+  META_CLIENT_CAPABILITIES,
+  META_CLIENT_INFO,
+  META_SERVER_INFO,
+  META_SUBSCRIPTION,
+  META_VERSION,
+  MODERN_VERSIONS,
+  type Era,
+} from './era.ts'
+export {
+  checkHeaders,
+  checkNotificationHeaders,
+  decodeHeaderValue,
+  encodeHeaderValue,
+  mirrorHeaders,
+  type Headers,
+} from './headers.ts'
+export { checkParamHeaders, mirrorParamHeaders, paramHeadersOf, type ParamHeader } from './param-headers.ts'
+export { createLineReader, type LineReader } from './lines.ts'
+export { MAX_WAITING_MESSAGES, type Exchange } from './exchange.ts'
+export { createCorrelator, type Correlator, type CorrelatorOptions, type RequestOptions } from './correlator.ts'
+export { defaultUpstreamLimits, type Transport, type Upstream, type UpstreamEvents, type UpstreamLimits } from './upstream.ts' // prettier-ignore
+export { createStdioUpstream, type StdioUpstreamOptions } from './upstreams/stdio.ts'
+export { createHttpUpstream, type HttpUpstreamOptions } from './upstreams/http.ts'
+export { createSseUpstream, type SseUpstreamOptions } from './upstreams/sse.ts'
+export { baseEnvironment, killAllGroups, type ChildOptions } from './process-group.ts'
+export { handshake, modernMeta, outcome, type ClientInfo, type HandshakeOptions, type ServerProfile } from './handshake.ts' // prettier-ignore
+export type { Backend, Context, Peer, SessionBackend } from './backend.ts'
+export {
+  createHttpEndpoint,
+  defaultEndpointLimits,
+  type EndpointLimits,
+  type EndpointOptions,
+  type HttpEndpoint,
+} from './downstream/http-endpoint.ts'
+export { describeWireFailure, type DescribeFailure, type Failure } from './downstream/http-reply.ts'

@@ -1,0 +1,43 @@
+/** A connection to one MCP server, whatever it runs on. */
+import type { RequestOptions } from './correlator.ts'
+import type { Exchange } from './exchange.ts'
+import type { JsonRpcMessage, JsonRpcNotification, JsonRpcRequest, JsonRpcResponse } from './json-rpc.ts'
+
+export type Transport = 'stdio' | 'http' | 'sse'
+
+export interface Upstream extends AsyncDisposable {
+  readonly transport: Transport
+  /** Rejects or throws a WireError when the connection is gone; otherwise ends with the server's response. */
+  request(message: JsonRpcRequest, options?: RequestOptions): Exchange
+  notify(message: JsonRpcNotification): Promise<void>
+  /** The client's answer to a question that came out of `request` or `onMessage`. */
+  respond(message: JsonRpcResponse): Promise<void>
+  /** Resolves with the reason once the connection has ended, by either side. Never rejects. */
+  readonly closed: Promise<string>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export type UpstreamEvents = {
+  /** Messages that belong to no running request. */
+  readonly onMessage: (message: JsonRpcMessage) => void
+  /** A line a person should see: what the server wrote on stderr, or what was wrong with what it sent. */
+  readonly onDiagnostic: (text: string) => void
+}
+
+export type UpstreamLimits = {
+  /** Longest silence of a running request. @default 60_000 */
+  readonly idleTimeoutMs: number
+  /** Requests in flight on one connection. @default 1_000 */
+  readonly maxInFlight: number
+  /** Longest line or event from the server, in characters. @default 64 Mi */
+  readonly maxLineBytes: number
+  /** Deepest nesting in what the server sends. @default 128 */
+  readonly maxDepth: number
+}
+
+export const defaultUpstreamLimits: UpstreamLimits = {
+  idleTimeoutMs: 60_000,
+  maxInFlight: 1_000,
+  maxLineBytes: 64 * 1024 * 1024,
+  maxDepth: 128,
+}
