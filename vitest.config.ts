@@ -1,13 +1,15 @@
 import { defineConfig } from 'vitest/config'
 
 const conditions = ['@mcp-gateway/source']
+const roots = ['packages/wire', 'packages/auth', 'apps/gateway', 'apps/cli', 'test', 'tooling']
 
 export default defineConfig({
-  resolve: { conditions },
-  ssr: { resolve: { conditions } },
   test: {
-    projects: ['packages/*', 'apps/*', 'test'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Inline projects: a project found by a glob would not inherit the conditions, and import dist instead of src.
+    projects: roots.map((root) => ({
+      resolve: { conditions },
+      ssr: { resolve: { conditions } },
+      test: { name: root, root, include: ['**/*.test.ts'], exclude: ['**/node_modules/**', '**/dist/**'], testTimeout: 30_000, hookTimeout: 60_000 },
+    })),
   },
 })

@@ -35,7 +35,7 @@ export async function closedLoop({ endpoint, connections, onAnswer }: Loop): Pro
     seen = answers
   }, STALL_MS)
   const connection = async (): Promise<void> => {
-    for (let again = true; again; ) {
+    for (let again = true; again;) {
       again = await talk(endpoint.port, stop.signal, {
         next: () => {
           const id = nextId++

@@ -36,12 +36,16 @@ export function callBody(traffic: Traffic, id: number): string {
 export function problemWith(id: number, status: number, body: string): string | undefined {
   if (status !== 200) return `call ${id}: status ${status}: ${body.slice(0, 300)}`
   // The cheap look first; whoever spaces or orders JSON another way is still right, and costs the client a parse.
-  if (body.includes(`"id":${id},`) && body.includes(`"text":"${textOf(id)}"`) && !body.includes('"error"')) return undefined
+  if (body.includes(`"id":${id},`) && body.includes(`"text":"${textOf(id)}"`) && !body.includes('"error"'))
+    return undefined
   return isEcho(id, body) ? undefined : `call ${id}: not its echo: ${body.slice(0, 300)}`
 }
 
 /** Opens one legacy session (initialize, initialized) and returns the header that names it. */
-export async function openLegacySession(url: string, headers: Readonly<Record<string, string>>): Promise<Record<string, string>> {
+export async function openLegacySession(
+  url: string,
+  headers: Readonly<Record<string, string>>,
+): Promise<Record<string, string>> {
   const post = async (message: object, session: Record<string, string> = {}): Promise<Response> => {
     const response = await fetch(url, {
       method: 'POST',
@@ -71,7 +75,12 @@ type Answer = { id?: unknown; result?: { content?: { text?: unknown }[] } }
 
 function isEcho(id: number, body: string): boolean {
   // An SSE answer carries its one message on the last data line.
-  const json = body.startsWith('{') ? body : (body.match(/^data: ?(.*)$/gm)?.at(-1)?.replace(/^data: ?/, '') ?? '')
+  const json = body.startsWith('{')
+    ? body
+    : (body
+        .match(/^data: ?(.*)$/gm)
+        ?.at(-1)
+        ?.replace(/^data: ?/, '') ?? '')
   try {
     const { id: answered, result } = JSON.parse(json) as Answer
     return answered === id && result?.content?.[0]?.text === textOf(id)

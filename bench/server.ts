@@ -28,6 +28,8 @@ export type Command = {
 
 export type Server = AsyncDisposable & {
   readonly pid: number
+  /** On the clock of `performance.now()`, just before the spawn. */
+  readonly spawnedAt: number
   readonly port: number
   readonly url: string
   /** Throws, with what it said last, when the process is gone. */
@@ -37,9 +39,10 @@ export type Server = AsyncDisposable & {
 /** Spawns it; nobody waits for it to listen, so that a cold start can be timed from here. */
 export async function spawnServer({ args, cwd, portVariable }: Command): Promise<Server> {
   const port = await freePort()
-  const [command = '', ...rest] = canPin
+  const [command, ...rest] = canPin
     ? ['taskset', '-c', SERVER_CORE, process.execPath, ...args]
     : [process.execPath, ...args]
+  const spawnedAt = performance.now()
   const child = spawn(command, rest, {
     cwd,
     env: { ...process.env, NODE_ENV: 'production', [portVariable]: String(port) },
@@ -54,18 +57,17 @@ export async function spawnServer({ args, cwd, portVariable }: Command): Promise
   if (pid === undefined) throw new Error(`${command} could not be started`)
   const stop = async (): Promise<void> => {
     const { childPids } = readTree(pid)
-    if (child.exitCode === null && child.signalCode === null) {
-      const gone = once(child, 'exit')
-      process.kill(-pid, 'SIGTERM')
-      await Promise.race([gone, sleep(STOP_MS, undefined, { ref: false })])
-    }
-    for (const left of [pid, ...childPids].filter(isAlive)) {
-      console.error(`bench: process ${left} of ${args.join(' ')} outlived its SIGTERM and is killed`)
-      process.kill(left, 'SIGKILL')
+    if (child.exitCode === null && child.signalCode === null) process.kill(-pid, 'SIGTERM')
+    const left = (): number[] => [pid, ...childPids].filter(isAlive)
+    for (const deadline = Date.now() + STOP_MS; left().length > 0 && Date.now() < deadline; await sleep(20));
+    for (const orphan of left()) {
+      console.error(`bench: process ${orphan} of ${args.join(' ')} outlived its SIGTERM and is killed`)
+      process.kill(orphan, 'SIGKILL')
     }
   }
   return {
     pid,
+    spawnedAt,
     port,
     url: `http://127.0.0.1:${port}`,
     check: () => {

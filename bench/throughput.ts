@@ -18,6 +18,8 @@ export type Sample = {
   /** CPU time of the server process per call, without its children: holds up when the machine is busy. */
   readonly cpuUs: number
   readonly rssMb: number
+  /** CPU of this process as a share of its core: near 1, the client and not the server set the rate. */
+  readonly client: number
   /** CPU that neither the client nor the server tree used, as a share of one core. */
   readonly foreign: number
   readonly wrong: number
@@ -61,7 +63,12 @@ export function ratio(row: Row, base: Row): number {
 
 async function takeSample(running: Running, connections: number, warmUpMs: number, measureMs: number): Promise<Sample> {
   const { server, endpoint } = running
-  const reading = () => ({ at: performance.now(), tree: readTree(server.pid), machine: machineCpuSeconds(), own: ownCpuSeconds() })
+  const reading = () => ({
+    at: performance.now(),
+    tree: readTree(server.pid),
+    machine: machineCpuSeconds(),
+    own: ownCpuSeconds(),
+  })
   const latencies: number[] = []
   let wrong = 0
   let firstProblem: string | undefined
@@ -97,6 +104,7 @@ async function takeSample(running: Running, connections: number, warmUpMs: numbe
   const seconds = (until.at - from.at) / 1000
   const cpu = until.tree.cpuSeconds - from.tree.cpuSeconds
   const children = until.tree.childCpuSeconds - from.tree.childCpuSeconds
+  const own = until.own - from.own
   const sorted = Float64Array.from(latencies).sort()
   return {
     perSecond: sorted.length / seconds,
@@ -104,7 +112,8 @@ async function takeSample(running: Running, connections: number, warmUpMs: numbe
     p99Ms: percentile(sorted, 0.99) / 1000,
     cpuUs: (cpu / sorted.length) * 1e6,
     rssMb: until.tree.rssBytes / 2 ** 20,
-    foreign: Math.max(0, until.machine - from.machine - cpu - children - (until.own - from.own)) / seconds,
+    client: own / seconds,
+    foreign: Math.max(0, until.machine - from.machine - cpu - children - own) / seconds,
     wrong,
     firstProblem,
   }
@@ -121,6 +130,7 @@ function summarize(target: string, connections: number, samples: readonly Sample
     p99Ms: middle((sample) => sample.p99Ms),
     cpuUs: middle((sample) => sample.cpuUs),
     rssMb: samples.at(-1)?.rssMb ?? Number.NaN,
+    client: middle((sample) => sample.client),
     foreign: Math.max(...samples.map((sample) => sample.foreign)),
     wrong: samples.reduce((sum, sample) => sum + sample.wrong, 0),
     samples,

@@ -1,7 +1,11 @@
 // The upstream of the bench: an MCP server on stdio with one `echo` tool, written without an SDK because an SDK
 // server tops out long before the gateway does. It answers both eras, so a gateway may speak either to it.
 
-type Message = { id?: number | string; method?: string; params?: { protocolVersion?: string; arguments?: { text?: string } } }
+type Message = {
+  id?: number | string
+  method?: string
+  params?: { protocolVersion?: string; arguments?: { text?: string } }
+}
 
 const capabilities = { tools: {} }
 const serverInfo = { name: 'bench-echo', version: '1.0.0' }
@@ -16,7 +20,10 @@ const handlers: Readonly<Record<string, (params: Message['params']) => object>> 
   initialize: (params) => ({ protocolVersion: params?.protocolVersion ?? '2025-06-18', capabilities, serverInfo }),
   'server/discover': () => ({ resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities, ...cache }),
   'tools/list': () => ({ resultType: 'complete', tools: [tool], ...cache }),
-  'tools/call': (params) => ({ resultType: 'complete', content: [{ type: 'text', text: params?.arguments?.text ?? '' }] }),
+  'tools/call': (params) => ({
+    resultType: 'complete',
+    content: [{ type: 'text', text: params?.arguments?.text ?? '' }],
+  }),
   ping: () => ({}),
 }
 

@@ -57,3 +57,14 @@ export {
   type HttpEndpoint,
 } from './downstream/http-endpoint.ts'
 export { describeWireFailure, type DescribeFailure, type Failure } from './downstream/http-reply.ts'
+export {
+  isShortened,
+  joinName,
+  joinResource,
+  joinResultUris,
+  joinUri,
+  MAX_NAME_LENGTH,
+  NAME_SEPARATOR,
+  splitName,
+  splitUri,
+} from './names.ts'

@@ -95,7 +95,7 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
     if (data === '') return
     const message = parseUpstream(data, limits.maxDepth)
     if (message === undefined) return options.onDiagnostic(`not JSON-RPC in an event: ${data.slice(0, 200)}`)
-    if (isResponse(message)) mailbox.settle({ ...message, id: request.id })
+    if (isResponse(message)) settle(message, mailbox, request)
     else mailbox.push(message)
     return undefined
   }
@@ -103,20 +103,22 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
   const run = async (message: JsonRpcRequest, mailbox: Mailbox, signal: AbortSignal, touch: () => void, extra?: Readonly<Record<string, string>>): Promise<void> => {
     const reply = await post(message, signal, extra)
     touch()
+    // A stateless legacy server issues no id; then none is sent.
+    const sessionId = reply.headers['mcp-session-id']
+    if (message.method === 'initialize' && typeof sessionId === 'string') session.id = sessionId
     if (isEventStream(reply)) return pump(reply, mailbox, message, touch)
     const text = await readText(reply, limits.maxLineBytes)
     const answer = parseUpstream(text, limits.maxDepth)
     if (answer === undefined || !isResponse(answer)) throw refused(reply.status, text)
-    if (message.method === 'initialize') remember(answer, reply)
-    mailbox.settle({ ...answer, id: message.id })
+    settle(answer, mailbox, message)
   }
 
-  const remember = (answer: JsonRpcResponse, reply: HttpReply): void => {
-    const id = reply.headers['mcp-session-id']
-    // A stateless legacy server issues no id; then none is sent.
-    if (typeof id === 'string') session.id = id
-    const version = isObject(answer.result) ? answer.result['protocolVersion'] : undefined
-    if (typeof version === 'string') session.version = version
+  const settle = (answer: JsonRpcResponse, mailbox: Mailbox, request: JsonRpcRequest): void => {
+    if (request.method === 'initialize' && isObject(answer.result)) {
+      const version = answer.result['protocolVersion']
+      if (typeof version === 'string') session.version = version
+    }
+    mailbox.settle({ ...answer, id: request.id })
   }
 
   /** The stream for what a legacy server says unasked. 405 means that it has none. */

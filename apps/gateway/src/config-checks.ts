@@ -1,0 +1,86 @@
+/**
+ * Rules between settings, which a schema of single values cannot say. They read the raw file, so that they are
+ * reported together with wrong keys and types; whatever has the wrong type is the schema's to report and is skipped.
+ */
+import { createHash } from 'node:crypto'
+import { isLoopback } from './guard.ts'
+import type { Path, Problem } from './config-findings.ts'
+
+type Raw = Readonly<Record<string, unknown>>
+
+export function checkAcross(value: unknown): Problem[] {
+  const file = map(value)
+  const keys = list(map(file['auth'])['keys'])
+  const servers = list(file['servers'])
+  return [
+    ...checkReach(file),
+    ...keys.flatMap((key, index) => checkKey(map(key), ['auth', 'keys', index, 'key'])),
+    ...servers.flatMap((server, index) => checkServer(map(server), ['servers', index])),
+    ...duplicates(keys, 'id', ['auth', 'keys'], 'is the id of another key'),
+    ...duplicates(keys.map(withDigest), 'key', ['auth', 'keys'], 'is the key of another entry'),
+    ...duplicates(servers, 'id', ['servers'], 'is the id of another server'),
+  ]
+}
+
+/** Whoever reaches the port could call every tool with the servers' secrets. */
+function checkReach(file: Raw): Problem[] {
+  const host = file['host']
+  if (map(file['auth'])['type'] !== 'none' || typeof host !== 'string' || isLoopback(host)) return []
+  const message = `"${host}" is reachable from other machines and auth.type is "none": use auth.type "api-key" or 127.0.0.1`
+  return [{ path: ['host'], message }]
+}
+
+function checkKey({ key }: Raw, path: Path): Problem[] {
+  if (typeof key !== 'string') return []
+  if (key.startsWith('sha256:')) {
+    return /^sha256:[0-9a-f]{64}$/.test(key) ? [] : [{ path, message: '"sha256:" needs 64 lower-case hex digits' }]
+  }
+  if (!key.startsWith('gw_')) {
+    return [{ path, message: 'must start with "gw_" or "sha256:"; make one with `mcp-gateway keys create`' }]
+  }
+  // Not a measure of strength, only a net for "gw_test" and "gw_your_key_here" left in a file.
+  return /^gw_[A-Za-z0-9_-]{20,500}$/.test(key)
+    ? []
+    : [{ path, message: 'is too short to be a secret; make one with `mcp-gateway keys create`' }]
+}
+
+function checkServer(server: Raw, path: Path): Problem[] {
+  const local = 'command' in server
+  if (local === 'url' in server) {
+    const message = local
+      ? 'has both "command" and "url": a server is either a local program or a remote address'
+      : 'needs "command" (a local program) or "url" (a remote address)'
+    return [{ path, message }]
+  }
+  const foreign = local ? ['transport', 'headers'] : ['args', 'env', 'cwd']
+  const owner = local ? 'url' : 'command'
+  return foreign
+    .filter((key) => key in server)
+    .map((key) => ({ path: [...path, key], message: `belongs to a server with "${owner}"`, at: 'key' as const }))
+}
+
+function duplicates(items: readonly unknown[], key: string, path: Path, message: string): Problem[] {
+  const seen = new Set<unknown>()
+  return items.flatMap((item, index) => {
+    const value = map(item)[key]
+    if (typeof value !== 'string') return []
+    if (seen.has(value)) return [{ path: [...path, index, key], message }]
+    seen.add(value)
+    return []
+  })
+}
+
+/** A plain key and its own hash are the same key. */
+function withDigest(item: unknown): Raw {
+  const { key } = map(item)
+  if (typeof key !== 'string' || !key.startsWith('gw_')) return map(item)
+  return { key: `sha256:${createHash('sha256').update(key).digest('hex')}` }
+}
+
+function map(value: unknown): Raw {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Raw) : {}
+}
+
+function list(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : []
+}

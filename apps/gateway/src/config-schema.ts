@@ -1,0 +1,202 @@
+/**
+ * The shape of gateway.yaml, said once: it checks the file and it is the JSON Schema that editors read.
+ * zod stays inside this file; what leaves it is `Config`, plain problems and plain JSON.
+ */
+import { z } from 'zod'
+import type { Config, KeyConfig, ServerConfig } from './config.ts'
+import { nearest, type Path, type Problem } from './config-findings.ts'
+
+const names = 'Letters, digits, "-", "_" and "."; at most 64.'
+const identifier = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, { error: `must be a short name. ${names}` })
+// No "_" at all: `server__tool` must split in one way only, and 64 characters have to hold both names.
+const serverId = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, { error: 'must be lower-case letters, digits and "-", at most 32 characters' })
+
+/** `${PORT}` gives a string, so digits are a number here. */
+function wholeNumber(min: number, max: number, fallback: number, description: string): z.ZodDefault<z.ZodType<number>> {
+  const number: z.ZodType<number> = z.preprocess(digits, z.int().min(min).max(max))
+  return number.default(fallback).meta({ description, default: fallback })
+}
+
+function flag(fallback: boolean, description: string): z.ZodDefault<z.ZodType<boolean>> {
+  const boolean: z.ZodType<boolean> = z.preprocess(word, z.boolean())
+  return boolean.default(fallback).meta({ description, default: fallback })
+}
+
+function digits(value: unknown): unknown {
+  return typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value
+}
+
+function word(value: unknown): unknown {
+  return value === 'true' ? true : value === 'false' ? false : value
+}
+
+const text = (description: string): z.ZodString => z.string().min(1).max(4096).describe(description)
+const texts = (description: string): z.ZodDefault<z.ZodArray<z.ZodString>> =>
+  z.array(z.string()).default([]).describe(description)
+
+const keySchema = z.strictObject({
+  id: identifier.describe('Names the key in logs and in `mcp-gateway keys revoke`.'),
+  key: text('`sha256:<64 hex digits>` (what `mcp-gateway keys create` writes) or a plain `gw_…` key.'),
+  name: text('What a person calls this key, such as "My Agent".').optional(),
+  consumerId: identifier.describe('Who is behind the key. Several keys may belong to one consumer.'),
+  roles: z.array(identifier).default([]).describe('Roles of the caller.'),
+  enabled: flag(true, 'false refuses the key without forgetting it.'),
+  expiresAt: z
+    .union([z.iso.datetime({ offset: true }), z.iso.date(), z.int().min(0).max(8.64e15)], {
+      error: 'must be a time such as 2027-01-31T00:00:00Z, a date, or epoch milliseconds',
+    })
+    .optional()
+    .describe('After this moment the key is refused. ISO 8601 with a zone, a date (00:00 UTC), or epoch milliseconds.'),
+})
+
+const headerName = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, { error: 'is not an HTTP header name' })
+// RFC 9110 §5.5: a CR or LF from a variable would add a header of its author's choice.
+const headerValue = z.string().regex(/^[^\r\n\0]*$/, { error: 'must not contain a line break' })
+const variableName = z.string().regex(/^[^=\0]+$/, { error: 'is not a variable name' })
+
+const serverSchema = z.strictObject({
+  id: serverId.describe('Prefix of its tools (`id__tool`) and its name in URLs.'),
+  name: text('What a person calls this server. Defaults to the id.').optional(),
+  description: text('One sentence about it.').optional(),
+  enabled: flag(true, 'false leaves it out without forgetting it.'),
+  tags: texts('Free words to find it by.'),
+  timeout: wholeNumber(1, 86_400_000, 60_000, 'Milliseconds a call may stay silent before it is given up.'),
+  command: text('Program of a local server (stdio). Either this or `url`.').optional(),
+  args: z.array(z.string()).optional().describe('Arguments of `command`. Quote numbers: "8080".'),
+  env: z
+    .record(variableName, z.string())
+    .optional()
+    .describe(
+      'Variables of the local server. It is given no others of the gateway. `${NAME}` refers to the gateway’s.',
+    ),
+  cwd: text('Folder `command` starts in, relative to this file.').optional(),
+  url: z
+    .string()
+    .refine(isHttpUrl, { error: 'must be an http:// or https:// URL without user name, password or fragment' })
+    .optional()
+    .describe('Address of a remote server. Either this or `command`.'),
+  transport: z.enum(['http', 'sse']).optional().describe('http is Streamable HTTP; sse is the 2024-11-05 transport.'),
+  headers: z.record(headerName, headerValue).optional().describe('Headers sent to `url`.'),
+})
+
+const limitsSchema = z.strictObject({
+  maxBodyBytes: wholeNumber(1024, 1_073_741_824, 4_194_304, 'Bytes of one HTTP request body.'),
+  maxDepth: wholeNumber(8, 4096, 128, 'Nesting of one JSON message.'),
+  maxBatch: wholeNumber(1, 10_000, 50, 'Messages in one JSON-RPC batch (2025-03-26).'),
+  maxSessions: wholeNumber(1, 1_000_000, 1000, 'Open sessions of legacy clients.'),
+  maxSessionsPerCaller: wholeNumber(1, 1_000_000, 100, 'Open sessions of one consumer.'),
+  sessionIdleMs: wholeNumber(1000, 604_800_000, 1_800_000, 'A session unused for so long is closed.'),
+  maxLineBytes: wholeNumber(1024, 1_073_741_824, 67_108_864, 'Bytes of one message from a local server.'),
+  maxConcurrentCalls: wholeNumber(1, 1_000_000, 1024, 'Calls in flight in the whole gateway.'),
+})
+
+const fileSchema = z.strictObject({
+  $schema: z.string().optional().describe('For editors only.'),
+  host: text('Address to listen on. Anything but loopback needs `auth.type: api-key`.').default('127.0.0.1'),
+  port: wholeNumber(0, 65_535, 3100, 'Port to listen on; 0 lets the system choose.'),
+  allowedHosts: texts('Host header values accepted besides those of the address listened on.'),
+  allowedOrigins: texts('Origin header values accepted from browsers, such as https://app.example.com.'),
+  auth: z
+    .strictObject({
+      type: z.enum(['api-key', 'none']).default('api-key').describe('none: everybody who reaches the port may call.'),
+      keys: z.array(keySchema).default([]).describe('API keys. `mcp-gateway keys create` adds one.'),
+    })
+    .prefault({})
+    .describe('Who may call.'),
+  servers: z.array(serverSchema).default([]).describe('The MCP servers behind the gateway.'),
+  limits: limitsSchema.prefault({}).describe('What one caller, message or session may use up.'),
+  log: z
+    .strictObject({
+      level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+    })
+    .prefault({})
+    .describe('Logs go to stderr, one JSON object a line.'),
+})
+
+/** Checks keys and types; rules between settings are in config-checks.ts. */
+export function checkShape(value: unknown): { readonly config: Config } | { readonly problems: readonly Problem[] } {
+  const parsed = fileSchema.safeParse(value)
+  if (!parsed.success) return { problems: parsed.error.issues.flatMap(toProblems) }
+  const { $schema: _, auth, servers, ...rest } = parsed.data
+  return { config: { ...rest, auth: { ...auth, keys: auth.keys.map(toKey) }, servers: servers.map(toServer) } }
+}
+
+/** JSON Schema (draft-07, which every YAML editor plug-in reads) of the configuration file. */
+export function configJsonSchema(): Record<string, unknown> {
+  const schema = z.toJSONSchema(fileSchema, { target: 'draft-7', io: 'input', override: allowReferences })
+  return { title: 'MCP Gateway configuration', ...schema }
+}
+
+/** A number or a flag may come from a variable, and an editor must not underline `${PORT}`. */
+function allowReferences({ jsonSchema }: { jsonSchema: Record<string, unknown> }): void {
+  const { type, description: _, default: fallback, ...facets } = jsonSchema
+  if (type === 'object' && 'command' in Object(jsonSchema['properties'])) {
+    jsonSchema['oneOf'] = [{ required: ['command'] }, { required: ['url'] }]
+  }
+  if ((type !== 'integer' && type !== 'boolean') || fallback === undefined) return
+  for (const key of Object.keys(facets)) delete jsonSchema[key]
+  delete jsonSchema['type']
+  jsonSchema['anyOf'] = [
+    { type, ...facets },
+    { type: 'string', pattern: '^\\$\\{.*\\}$' },
+  ]
+}
+
+function toKey({ expiresAt, name, ...key }: z.infer<typeof keySchema>): KeyConfig {
+  const common = { ...key, name: name ?? key.id }
+  return expiresAt === undefined ? common : { ...common, expiresAt: new Date(expiresAt).getTime() }
+}
+
+function toServer(server: z.infer<typeof serverSchema>): ServerConfig {
+  const { id, enabled, tags, timeout, name = id, description } = server
+  const common = { id, name, enabled, tags, timeout, ...(description === undefined ? {} : { description }) }
+  const { command, args = [], env = {}, cwd, url, transport = 'http', headers = {} } = server
+  if (command === undefined) return { ...common, transport, url: url ?? '', headers }
+  return { ...common, transport: 'stdio', command, args, env, ...(cwd === undefined ? {} : { cwd }) }
+}
+
+function toProblems(issue: z.core.$ZodIssue): Problem[] {
+  const path = issue.path.map((step) => (typeof step === 'number' ? step : String(step)))
+  if (issue.code === 'unrecognized_keys') {
+    const known = knownKeys(path)
+    return issue.keys.map((key) => {
+      const suggestion = nearest(key, known)
+      const problem = { path: [...path, key], message: 'unknown key', at: 'key' as const }
+      return suggestion === undefined ? problem : { ...problem, suggestion }
+    })
+  }
+  if (issue.code === 'invalid_key') {
+    return [{ path, message: issue.issues[0]?.message ?? 'is not a valid key', at: 'key' }]
+  }
+  return [{ path, message: inWords(issue) }]
+}
+
+/** zod's own text, less its preamble. It never repeats the value, which may be a secret. */
+function inWords(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'invalid_type') {
+    const missing = issue.message.endsWith('received undefined')
+    if (missing) return 'is required'
+    const quote =
+      issue.expected === 'string' && /received (number|boolean)/.test(issue.message) ? '; put it in quotes' : ''
+    return `${issue.message.replace('Invalid input: ', '')}${quote}`
+  }
+  return issue.message.replace(/^(Invalid option|Invalid input|Too big|Too small): /, '')
+}
+
+/** The keys that exist where an unknown one was found, read from the schema itself. */
+function knownKeys(path: Path): string[] {
+  let schema: unknown = configJsonSchema()
+  for (const step of path) {
+    const { items, properties } = Object(schema) as { items?: unknown; properties?: Record<string, unknown> }
+    schema = typeof step === 'number' ? items : properties?.[step]
+  }
+  return Object.keys(Object((Object(schema) as { properties?: unknown }).properties))
+}
+
+function isHttpUrl(value: string): boolean {
+  const url = URL.parse(value)
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return false
+  return url.username === '' && url.password === '' && url.hash === ''
+}

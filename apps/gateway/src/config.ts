@@ -1,0 +1,174 @@
+/**
+ * The gateway's configuration: text in, a complete `Config` or one `ConfigError` with every finding out.
+ *
+ * Limits on the file itself: {@link maxConfigBytes} bytes, {@link maxAliases} alias expansions (a YAML "billion laughs"
+ * is refused), one document. Limits the file sets for the gateway, all in `Config['limits']` with their defaults:
+ *
+ *   maxBodyBytes 4194304 · maxDepth 128 · maxBatch 50 · maxLineBytes 67108864 · maxConcurrentCalls 1024
+ *   maxSessions 1000 · maxSessionsPerCaller 100 · sessionIdleMs 1800000
+ *
+ * Nothing here reads `process.env`, the network or the disk: the caller passes the text and the environment.
+ */
+import { dirname, resolve } from 'node:path'
+import { isMap, LineCounter, parseDocument, type Document } from 'yaml'
+import { checkAcross } from './config-checks.ts'
+import { ConfigError, locate, type ConfigFinding, type Problem } from './config-findings.ts'
+import { checkShape } from './config-schema.ts'
+import { interpolate } from './interpolate.ts'
+
+export { ConfigError, type ConfigFinding } from './config-findings.ts'
+export { configJsonSchema } from './config-schema.ts'
+
+export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
+
+/** One API key. `key` is `sha256:<64 hex>` or, for people who accept a secret in the file, the plain `gw_…` text. */
+export type KeyConfig = {
+  readonly id: string
+  readonly key: string
+  readonly name: string
+  readonly consumerId: string
+  readonly roles: readonly string[]
+  readonly enabled: boolean
+  /** Epoch milliseconds. */
+  readonly expiresAt?: number
+}
+
+type ServerCommon = {
+  readonly id: string
+  /** @default the id */
+  readonly name: string
+  readonly description?: string
+  readonly enabled: boolean
+  readonly tags: readonly string[]
+  /** Milliseconds a call may stay silent (no result and no progress) before it is given up. */
+  readonly timeout: number
+}
+
+export type StdioServerConfig = ServerCommon & {
+  readonly transport: 'stdio'
+  readonly command: string
+  readonly args: readonly string[]
+  /** Everything the child is given beyond the few variables a process needs to start at all. */
+  readonly env: Readonly<Record<string, string>>
+  /** Absolute when the file's place is known: a relative `cwd` is relative to the configuration file. */
+  readonly cwd?: string
+}
+
+export type RemoteServerConfig = ServerCommon & {
+  readonly transport: 'http' | 'sse'
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export type ServerConfig = StdioServerConfig | RemoteServerConfig
+
+export type Config = {
+  readonly host: string
+  /** 0 lets the system choose. */
+  readonly port: number
+  /** Host header values accepted besides those of the address listened on. */
+  readonly allowedHosts: readonly string[]
+  /** Origin header values accepted from browsers. */
+  readonly allowedOrigins: readonly string[]
+  readonly auth: { readonly type: 'api-key' | 'none'; readonly keys: readonly KeyConfig[] }
+  readonly servers: readonly ServerConfig[]
+  readonly limits: {
+    readonly maxBodyBytes: number
+    readonly maxDepth: number
+    readonly maxBatch: number
+    readonly maxSessions: number
+    readonly maxSessionsPerCaller: number
+    readonly sessionIdleMs: number
+    readonly maxLineBytes: number
+    readonly maxConcurrentCalls: number
+  }
+  readonly log: { readonly level: LogLevel }
+}
+
+export type ParseConfigOptions = {
+  /** Where `${NAME}` is looked up, usually `process.env`. */
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** The file's path: named in findings, and relative `cwd`s start from its folder. */
+  readonly file?: string
+  /** Values from flags and variables. They pass the same checks, so `--host 0.0.0.0` cannot slip past the file's. */
+  readonly overrides?: { readonly host?: string; readonly port?: number }
+}
+
+/** A person's file has a few hundred lines. */
+export const maxConfigBytes: number = 1_048_576
+/** How many nodes aliases may expand to, per anchor (yaml's `maxAliasCount`). */
+export const maxAliases: number = 100
+
+/** Parses and checks a YAML (or JSON) configuration. @throws ConfigError with all findings. */
+export function parseConfig(text: string, options: ParseConfigOptions): Config {
+  const label = options.file ?? 'configuration'
+  if (Buffer.byteLength(text) > maxConfigBytes) {
+    throw new ConfigError(label, [atStart(`is larger than ${maxConfigBytes} bytes`)])
+  }
+  const lines = new LineCounter()
+  const document = readDocument(text, lines, label)
+  const missing = interpolate(document, options.env)
+  const raw = withOverrides(plainValue(document, label), options.overrides)
+
+  const shape = checkShape(raw)
+  const found = withoutEchoes(missing, [...('problems' in shape ? shape.problems : []), ...checkAcross(raw)])
+  if (found.length > 0 || 'problems' in shape) throw new ConfigError(label, locate(document, lines, found))
+  return options.file === undefined ? shape.config : rooted(shape.config, dirname(resolve(options.file)))
+}
+
+function readDocument(text: string, lines: LineCounter, label: string): Document.Parsed {
+  try {
+    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true })
+    const problems = [...document.errors, ...document.warnings]
+    if (problems.length > 0) {
+      throw new ConfigError(
+        label,
+        problems.map(({ message, pos }) => {
+          const { line, col } = lines.linePos(pos[0])
+          return { line, column: col, path: '', message: `is not valid YAML: ${message}` }
+        }),
+      )
+    }
+    return document
+  } catch (error) {
+    // The YAML composer is recursive: a file of 500 000 opening brackets ends its stack, not the process.
+    if (error instanceof RangeError) throw new ConfigError(label, [atStart('is nested too deeply')])
+    throw error
+  }
+}
+
+function plainValue(document: Document.Parsed, label: string): unknown {
+  if (document.contents !== null && !isMap(document.contents) && document.toJS() !== null) {
+    throw new ConfigError(label, [atStart('must be a map of settings, such as "servers:"')])
+  }
+  try {
+    return document.toJS({ maxAliasCount: maxAliases }) ?? {}
+  } catch (error) {
+    // yaml reports an alias bomb as a ReferenceError.
+    if (error instanceof ReferenceError) throw new ConfigError(label, [atStart('expands too many aliases')])
+    throw error
+  }
+}
+
+function withOverrides(raw: unknown, overrides: ParseConfigOptions['overrides']): unknown {
+  if (overrides === undefined || typeof raw !== 'object' || raw === null) return raw
+  const given = Object.entries(overrides).filter(([, value]) => value !== undefined)
+  return { ...raw, ...Object.fromEntries(given) }
+}
+
+/** A reference that could not be replaced is one finding, not also a bad URL and an unknown key format. */
+function withoutEchoes(missing: readonly Problem[], others: readonly Problem[]): Problem[] {
+  const places = new Set(missing.map(({ path }) => JSON.stringify(path)))
+  return [...missing, ...others.filter(({ path }) => !places.has(JSON.stringify(path)))]
+}
+
+function rooted(config: Config, folder: string): Config {
+  const servers = config.servers.map((server) =>
+    server.transport === 'stdio' && server.cwd !== undefined ? { ...server, cwd: resolve(folder, server.cwd) } : server,
+  )
+  return { ...config, servers }
+}
+
+function atStart(message: string): ConfigFinding {
+  return { line: 1, column: 1, path: '', message }
+}

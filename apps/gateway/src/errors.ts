@@ -1,0 +1,24 @@
+/** Failures of the app itself. Codes are stable; messages are for people. */
+export type GatewayErrorCode =
+  | 'GATEWAY_HOST_FORBIDDEN'
+  | 'GATEWAY_ORIGIN_FORBIDDEN'
+  | 'GATEWAY_NOT_FOUND'
+  | 'GATEWAY_UNKNOWN_SERVER'
+  | 'GATEWAY_INVALID_REQUEST'
+  | 'GATEWAY_SERVER_ERROR'
+  | 'GATEWAY_STOPPING'
+
+export class GatewayError extends Error {
+  override readonly name = 'GatewayError'
+  readonly code: GatewayErrorCode
+  readonly data: Readonly<Record<string, unknown>> | undefined
+  constructor(
+    code: GatewayErrorCode,
+    message: string,
+    options?: ErrorOptions & { data?: Readonly<Record<string, unknown>> },
+  ) {
+    super(message, options)
+    this.code = code
+    this.data = options?.data
+  }
+}

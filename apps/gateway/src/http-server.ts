@@ -1,0 +1,93 @@
+/** The listening side: paths to endpoints. `/mcp` is answered on node:http itself; everything else is Hono's. */
+import { randomUUID } from 'node:crypto'
+import { createServer, type IncomingMessage, type Server as NodeServer, type ServerResponse } from 'node:http'
+import { getRequestListener } from '@hono/node-server'
+import { readCredentials, type Caller } from '@mcp-gateway/auth'
+import { errorResponse, type HttpEndpoint } from '@mcp-gateway/wire'
+import type { CallContext } from './context.ts'
+import { GatewayError } from './errors.ts'
+import type { Guard } from './guard.ts'
+import type { Logger } from './log.ts'
+import { onRequest, type Pipeline } from './pipeline.ts'
+import { describeFailure } from './replies.ts'
+import type { Rest } from './routes.ts'
+
+export type HttpServerOptions = {
+  readonly guard: Guard
+  readonly pipeline: Pipeline
+  /** The endpoint of `/mcp`, and of `/mcp/server/:id` for a server's id. */
+  readonly endpoint: (serverId: string | undefined) => HttpEndpoint<CallContext> | undefined
+  readonly rest: () => Promise<Rest>
+  readonly isStopping: () => boolean
+  readonly logger: Logger
+}
+
+const SINGLE_SERVER = '/mcp/server/'
+const REQUEST_ID = /^[\w.:-]{1,128}$/
+
+export function createHttpServer(options: HttpServerOptions): NodeServer {
+  const { guard, pipeline, logger } = options
+
+  const authenticate = (req: IncomingMessage): Caller => onRequest(readCredentials(req.headers), pipeline)
+
+  const mcp = (req: IncomingMessage, res: ServerResponse, path: string, requestId: string): Promise<void> => {
+    const caller = authenticate(req)
+    const serverId = path === '/mcp' ? undefined : path.slice(SINGLE_SERVER.length)
+    const endpoint = options.endpoint(serverId)
+    if (endpoint === undefined)
+      throw new GatewayError('GATEWAY_UNKNOWN_SERVER', `there is no server ${serverId?.slice(0, 64)}`)
+    return endpoint.handle(req, res, { caller, requestId, principal: caller.id })
+  }
+
+  const onRest = async (req: IncomingMessage, res: ServerResponse, requestId: string): Promise<void> => {
+    const app = await options.rest()
+    const listener = getRequestListener(
+      (request) => app.fetch(request, { requestId, caller: () => authenticate(req) }),
+      { overrideGlobalObjects: false },
+    )
+    await listener(req, res)
+  }
+
+  const answer = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
+    const given = req.headers['x-request-id']
+    const requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+    res.setHeader('x-request-id', requestId)
+    try {
+      if (options.isStopping()) throw new GatewayError('GATEWAY_STOPPING', 'the gateway is stopping')
+      guard(req.headers)
+      const path = pathOf(req.url ?? '/')
+      if (path === '/mcp' || path.startsWith(SINGLE_SERVER)) await mcp(req, res, path, requestId)
+      else await onRest(req, res, requestId)
+    } catch (error) {
+      refuse(error, req, res, requestId, logger)
+    }
+  }
+
+  const server = createServer((req, res) => void answer(req, res))
+  server.keepAliveTimeout = 65_000
+  return server
+}
+
+/** A refusal before any endpoint was reached: JSON-RPC for the MCP paths, the REST error for the others. */
+function refuse(error: unknown, req: IncomingMessage, res: ServerResponse, requestId: string, logger: Logger): void {
+  const failure = describeFailure(error)
+  const level = failure.status >= 500 && failure.code === 'WIRE_INTERNAL' ? 'error' : 'info'
+  logger[level]({ requestId, code: failure.code, method: req.method, ...(level === 'error' && { error }) }, 'refused')
+  if (res.headersSent) return void res.destroy()
+  if (failure.status === 401) res.setHeader('www-authenticate', 'Bearer realm="mcp-gateway"')
+  // The body was not read: what follows on this connection would be taken for a request.
+  res.setHeader('connection', 'close')
+  const isMcp = pathOf(req.url ?? '/').startsWith('/mcp')
+  const { code, message } = failure
+  const body = isMcp
+    ? errorResponse(undefined, failure.rpcCode, message, { ...failure.data, code, requestId })
+    : { error: { code, message, requestId } }
+  const text = JSON.stringify(body)
+  res.writeHead(failure.status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
+  res.end(text)
+}
+
+function pathOf(url: string): string {
+  const at = url.indexOf('?')
+  return at === -1 ? url : url.slice(0, at)
+}

@@ -1,0 +1,36 @@
+/**
+ * The life of a call, from top to bottom. Each step needs what the step above it returned, so the compiler keeps the order.
+ * Whatever happens, `record` closes the call exactly once. What the server says while it works is yielded, its response returned.
+ */
+import type { Caller, Credentials } from '@mcp-gateway/auth'
+import type { Exchange, JsonRpcRequest } from '@mcp-gateway/wire'
+import type { Recorder } from './recorder.ts'
+
+export type Call = {
+  readonly message: JsonRpcRequest
+  readonly caller: Caller
+  readonly requestId: string
+  /** The server that answers; undefined when the gateway does it itself. */
+  readonly server: string | undefined
+  readonly forward: () => Exchange | Promise<Exchange>
+}
+
+export type Pipeline = {
+  readonly authenticate: (credentials: Credentials) => Caller
+  readonly recorder: Recorder
+}
+
+/** Every request to the gateway, before its body is read: no credentials, no work. */
+export function onRequest(credentials: Credentials, pipeline: Pipeline): Caller {
+  return pipeline.authenticate(credentials)
+}
+
+/** Every JSON-RPC request, whichever way it came in. */
+export async function* onCall(call: Call, pipeline: Pipeline): Exchange {
+  using record = pipeline.recorder(call)
+  try {
+    return record.result(yield* await call.forward())
+  } catch (error) {
+    throw record.fail(error)
+  }
+}

@@ -1,0 +1,39 @@
+/** One log line per call: who called what, how it ended, how long it took. Calls that went well are `debug`, others `info`. */
+import { performance } from 'node:perf_hooks'
+import type { JsonRpcResponse } from '@mcp-gateway/wire'
+import type { Logger } from './log.ts'
+import type { Call } from './pipeline.ts'
+import { describeFailure } from './replies.ts'
+
+export type CallRecord = Disposable & {
+  result(response: JsonRpcResponse): JsonRpcResponse
+  fail(error: unknown): unknown
+}
+
+export type Recorder = (call: Call) => CallRecord
+
+export function createRecorder(logger: Logger): Recorder {
+  return (call) => {
+    const from = performance.now()
+    let outcome: { readonly status: string; readonly code?: string | number } = { status: 'abandoned' }
+    return {
+      result(response) {
+        outcome = response.error === undefined ? SERVED : { status: 'error', code: response.error.code }
+        return response
+      },
+      fail(error) {
+        outcome = { status: 'failed', code: describeFailure(error).code }
+        return error
+      },
+      [Symbol.dispose]() {
+        const level = outcome === SERVED ? 'debug' : 'info'
+        if (!logger.isLevelEnabled(level)) return
+        const { message, caller, requestId, server } = call
+        const name = message.params?.['name'] ?? message.params?.['uri']
+        logger[level]({ requestId, caller: caller.id, server, method: message.method, name, ...outcome, ms: Math.round(performance.now() - from) }, 'call') // prettier-ignore
+      },
+    }
+  }
+}
+
+const SERVED = { status: 'served' } as const

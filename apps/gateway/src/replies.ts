@@ -1,0 +1,32 @@
+/** The one table from a failure's stable code to what a client gets: HTTP status and JSON-RPC error. A missing row does not compile. */
+import { AuthError, type AuthErrorCode } from '@mcp-gateway/auth'
+import { WireError, wireReplies, type Failure, type Reply, type WireErrorCode } from '@mcp-gateway/wire'
+import { GatewayError, type GatewayErrorCode } from './errors.ts'
+
+export type ErrorCode = WireErrorCode | AuthErrorCode | GatewayErrorCode
+
+export const replies: Readonly<Record<ErrorCode, Reply>> = {
+  ...wireReplies,
+  AUTH_CREDENTIALS_MISSING: { status: 401, rpcCode: -32000 },
+  AUTH_CREDENTIALS_MALFORMED: { status: 401, rpcCode: -32000 },
+  AUTH_AMBIGUOUS_CREDENTIALS: { status: 401, rpcCode: -32000 },
+  AUTH_KEY_UNKNOWN: { status: 401, rpcCode: -32000 },
+  AUTH_KEY_EXPIRED: { status: 401, rpcCode: -32000 },
+  AUTH_KEY_DISABLED: { status: 401, rpcCode: -32000 },
+  GATEWAY_HOST_FORBIDDEN: { status: 403, rpcCode: -32000 },
+  GATEWAY_ORIGIN_FORBIDDEN: { status: 403, rpcCode: -32000 },
+  GATEWAY_NOT_FOUND: { status: 404, rpcCode: -32601 },
+  GATEWAY_UNKNOWN_SERVER: { status: 404, rpcCode: -32602 },
+  GATEWAY_INVALID_REQUEST: { status: 400, rpcCode: -32602 },
+  GATEWAY_SERVER_ERROR: { status: 502, rpcCode: -32603 },
+  GATEWAY_STOPPING: { status: 503, rpcCode: -32000 },
+}
+
+/** Anything without a code is a bug of ours: it is logged where it happens, and its text is not sent. */
+export function describeFailure(error: unknown): Failure {
+  if (error instanceof WireError || error instanceof AuthError || error instanceof GatewayError) {
+    const data = error instanceof AuthError ? undefined : error.data
+    return { ...replies[error.code], code: error.code, message: error.message, data }
+  }
+  return { ...replies.WIRE_INTERNAL, code: 'WIRE_INTERNAL', message: 'internal error' }
+}

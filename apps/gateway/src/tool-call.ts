@@ -1,0 +1,40 @@
+/** A tool called over REST: the same pipeline, over the server's shared connection. */
+import { isObject, modernMeta, type JsonObject, type JsonRpcRequest } from '@mcp-gateway/wire'
+import type { CallContext } from './context.ts'
+import { GatewayError } from './errors.ts'
+import { onCall, type Pipeline } from './pipeline.ts'
+import type { Server } from './server.ts'
+
+/** The `CallToolResult`, `isError` included. Throws GATEWAY_SERVER_ERROR when the server answers with a JSON-RPC error. */
+export async function callTool(
+  server: Server,
+  name: string,
+  args: JsonObject,
+  context: CallContext,
+  pipeline: Pipeline,
+): Promise<JsonObject> {
+  const message: JsonRpcRequest = {
+    jsonrpc: '2.0',
+    id: context.requestId,
+    method: 'tools/call',
+    params: { name, arguments: args },
+  }
+  const forward = async () => {
+    const { upstream, profile } = await server.shared()
+    const meta = profile.era === 'modern' ? { _meta: modernMeta({ name: context.caller.id, version: '1' }) } : {}
+    return upstream.request({ ...message, params: { ...message.params, ...meta } })
+  }
+  const exchange = onCall({ ...context, message, server: server.id, forward }, pipeline)
+  for (;;) {
+    const next = await exchange.next()
+    if (!next.done) continue
+    const { result, error } = next.value
+    if (isObject(result)) return result
+    const invalid = error?.code === -32602 || error?.code === -32601
+    throw new GatewayError(
+      invalid ? 'GATEWAY_INVALID_REQUEST' : 'GATEWAY_SERVER_ERROR',
+      `server ${server.id} answered with error ${error?.code}: ${error?.message}`,
+      { data: { rpcCode: error?.code } },
+    )
+  }
+}
