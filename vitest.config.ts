@@ -9,7 +9,14 @@ export default defineConfig({
     projects: roots.map((root) => ({
       resolve: { conditions },
       ssr: { resolve: { conditions } },
-      test: { name: root, root, include: ['**/*.test.ts'], exclude: ['**/node_modules/**', '**/dist/**'], testTimeout: 30_000, hookTimeout: 60_000 },
+      test: {
+        name: root,
+        root,
+        include: ['**/*.test.ts'],
+        exclude: ['**/node_modules/**', '**/dist/**'],
+        testTimeout: 30_000,
+        hookTimeout: 60_000,
+      },
     })),
   },
 })

@@ -3,6 +3,7 @@
 // The run fails when a scored scenario fails anywhere, when the gateway fails something that the fixture passes without
 // it, and when a fixture process outlives the gateway that started it.
 import { randomUUID } from 'node:crypto'
+import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 
@@ -18,26 +19,26 @@ const usage = `Usage: node test/conformance/run.ts [options]
   --only <substring>  run only what matches, as target/suite/scenario:
                       "stdio/2026-07-28", "sampling", "http/0.1.16/ping"
   --url <url>         test one running endpoint instead of starting anything
-  --same-era          leave out the targets behind which the gateway translates between eras
+  --cross-era         add the upstreams that speak only the era that the client does not
   --cli <file>        the gateway's main module (default: apps/cli/dist/main.js; a .ts runs from source)
   --json              print one JSON document instead of the report
   --verbose           also print what the gateway wrote
   --help              print this`
 
-const { values: options } = parseArgs({
-  options: {
-    only: { type: 'string', default: '' },
-    url: { type: 'string' },
-    'same-era': { type: 'boolean', default: false },
-    cli: { type: 'string', default: cliDist },
-    json: { type: 'boolean', default: false },
-    verbose: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
-})
+const options = readOptions()
 
 // The gateway needs a moment to reap its children after it was told to stop.
 const leftoverGraceMs = 3_000
+
+type Options = {
+  only: string
+  url?: string
+  'cross-era': boolean
+  cli: string
+  json: boolean
+  verbose: boolean
+  help: boolean
+}
 
 type Plan = { target: Target; suite: Suite; scenarios: Scenario[]; isWhole: boolean }
 
@@ -61,8 +62,27 @@ async function main(): Promise<number> {
   return totalsOf(rows, leftovers).failed === 0 ? 0 : 1
 }
 
+function readOptions(): Options {
+  try {
+    return parseArgs({
+      options: {
+        only: { type: 'string', default: '' },
+        url: { type: 'string' },
+        'cross-era': { type: 'boolean', default: false },
+        cli: { type: 'string', default: cliDist },
+        json: { type: 'boolean', default: false },
+        verbose: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    }).values
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`)
+    process.exit(2)
+  }
+}
+
 function startedTargets(): Target[] {
-  return options['same-era'] ? sameEraTargets : [...sameEraTargets, ...crossEraTargets]
+  return options['cross-era'] ? [...sameEraTargets, ...crossEraTargets] : sameEraTargets
 }
 
 function givenTarget(): Target {
@@ -101,7 +121,7 @@ function withBaselines(plans: Plan[]): Plan[] {
 
 async function runStarted(plans: Plan[], marker: string): Promise<Row[]> {
   const targets = [...new Set(plans.map(({ target }) => target))]
-  await using testbed = await openTestbed(targets, options.cli, marker)
+  await using testbed = await openTestbed(targets, resolve(options.cli), marker)
   const rows = await runPlans(plans, (target) => testbed.urlOf(target))
   if (options.verbose) console.error(testbed.gatewayOutput())
   return rows

@@ -1,5 +1,5 @@
 // The official suites as this runner uses them: which scenarios they hold, which of those are scored, how to run them.
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -73,11 +73,12 @@ async function runOnce(suite: Suite, args: string[]): Promise<SuiteRun> {
   }
 }
 
-/** The suite writes `server-<scenario>-<timestamp>/checks.json` for every scenario. */
+/** The suite writes `server-<scenario>-<timestamp>/checks.json` for every scenario that it finished. */
 function readChecks(directory: string, folder: string): Check[] {
   const scenario = /^server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$/.exec(folder)?.[1]
-  if (scenario === undefined) return []
-  const checks = JSON.parse(readFileSync(join(directory, folder, 'checks.json'), 'utf8')) as Record<string, unknown>[]
+  const file = join(directory, folder, 'checks.json')
+  if (scenario === undefined || !existsSync(file)) return []
+  const checks = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>[]
   return checks.map(({ id, name, status, errorMessage }) => ({
     scenario,
     id: String(id),

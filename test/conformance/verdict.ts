@@ -43,7 +43,11 @@ export function judge(
     else if (passesDirectly.has(key)) deciding.push({ ...check, reason: 'fixture passes it' })
     else tolerated.push({ ...check, reason: 'unscored, and not passed by the fixture' })
   }
-  deciding.push(...missing(scenarios, run))
+  const failsDirectly = new Set(baseline?.checks.filter(({ status }) => status === 'FAILURE').map(scenarioOf))
+  for (const failure of missing(scenarios, run)) {
+    const counts = scored.has(failure.scenario) || !failsDirectly.has(failure.scenario)
+    ;(counts ? deciding : tolerated).push(failure)
+  }
   if (run.exitCode !== 0 && failures.length === 0) deciding.push(crash(run))
 
   const reached = new Set(checks.filter((entry) => isSuccess(entry) || entry.check.status === 'FAILURE').map(keyOf))
@@ -72,6 +76,10 @@ function keyed(checks: Check[]): KeyedCheck[] {
   })
 }
 
+function scenarioOf({ scenario }: Check): string {
+  return scenario
+}
+
 function keyOf({ key }: KeyedCheck): string {
   return key
 }
@@ -82,7 +90,7 @@ function isSuccess({ check }: KeyedCheck): boolean {
 
 /** A scenario without any check is no success: the suite may have died before it. */
 function missing(scenarios: Scenario[], run: SuiteRun): Failure[] {
-  const ran = new Set(run.checks.map(({ scenario }) => scenario))
+  const ran = new Set(run.checks.map(scenarioOf))
   return scenarios
     .filter(({ name }) => !ran.has(name))
     .map(({ name }) => ({

@@ -29,12 +29,6 @@ describe.each(overStdio)('$name through the stdio bridge', (client) => {
   })
 })
 
-test('a client that negotiates speaks the modern era with the bridge', async () => {
-  const auto = overStdio.find(({ name }) => name === 'SDK v2, auto')
-  await using connection = await auto?.connect({ endpoint, home: home.path })
-  expect(connection?.era).toBe('modern')
-})
-
 test('leaves no server process behind', async () => {
   await expect.poll(() => processesWith(upstreams.marker), { timeout: 5_000 }).toEqual([])
 })

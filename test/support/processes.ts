@@ -20,7 +20,8 @@ export type Running = AsyncDisposable & {
 export type Finished = { exitCode: number; stdout: string; stderr: string; timedOut: boolean }
 
 const pollMs = 25
-const stopGraceMs = 5_000
+// As long as an orchestrator waits before it kills, with some air: docker stop waits 10 s.
+const stopGraceMs = 15_000
 const groups = new Set<number>()
 
 // Whatever way this process ends, its children end with it.

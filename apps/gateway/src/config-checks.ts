@@ -15,7 +15,7 @@ export function checkAcross(value: unknown): Problem[] {
   return [
     ...checkReach(file),
     ...keys.flatMap((key, index) => checkKey(map(key), ['auth', 'keys', index, 'key'])),
-    ...servers.flatMap((server, index) => checkServer(map(server), ['servers', index])),
+    ...servers.flatMap((server, index) => checkServer(server, ['servers', index])),
     ...duplicates(keys, 'id', ['auth', 'keys'], 'is the id of another key'),
     ...duplicates(keys.map(withDigest), 'key', ['auth', 'keys'], 'is the key of another entry'),
     ...duplicates(servers, 'id', ['servers'], 'is the id of another server'),
@@ -44,7 +44,9 @@ function checkKey({ key }: Raw, path: Path): Problem[] {
     : [{ path, message: 'is too short to be a secret; make one with `mcp-gateway keys create`' }]
 }
 
-function checkServer(server: Raw, path: Path): Problem[] {
+function checkServer(value: unknown, path: Path): Problem[] {
+  const server = map(value)
+  if (server !== value) return []
   const local = 'command' in server
   if (local === 'url' in server) {
     const message = local

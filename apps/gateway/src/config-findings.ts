@@ -8,6 +8,8 @@ export type Problem = {
   readonly path: Path
   readonly message: string
   readonly suggestion?: string
+  /** The environment variable whose absence is all that is wrong here. */
+  readonly variable?: string
   readonly at?: 'key'
   /** Where it is, when the finder already holds the node. */
   readonly node?: unknown
@@ -22,6 +24,8 @@ export type ConfigFinding = {
   readonly message: string
   /** The key that was probably meant. */
   readonly suggestion?: string
+  /** The environment variable whose absence is all that is wrong here. */
+  readonly variable?: string
 }
 
 /** Thrown by `parseConfig` with everything that is wrong; its message is for people, one finding a line. */
@@ -37,10 +41,10 @@ export class ConfigError extends Error {
 
 /** Gives each problem its line, in the order of the file. */
 export function locate(document: Document, lines: LineCounter, problems: readonly Problem[]): ConfigFinding[] {
-  const findings = problems.map(({ path, message, suggestion, at, node }) => {
+  const findings = problems.map(({ path, message, suggestion, variable, at, node }) => {
     const { line, col } = lines.linePos(offsetOf(node) ?? findOffset(document, path, at))
     const place = { line: Math.max(line, 1), column: Math.max(col, 1), path: formatPath(path), message }
-    return suggestion === undefined ? place : { ...place, suggestion }
+    return { ...place, ...(suggestion !== undefined && { suggestion }), ...(variable !== undefined && { variable }) }
   })
   return findings.sort((a, b) => a.line - b.line || a.column - b.column)
 }

@@ -16,12 +16,12 @@ const serverId = z
 /** `${PORT}` gives a string, so digits are a number here. */
 function wholeNumber(min: number, max: number, fallback: number, description: string): z.ZodDefault<z.ZodType<number>> {
   const number: z.ZodType<number> = z.preprocess(digits, z.int().min(min).max(max))
-  return number.default(fallback).meta({ description, default: fallback })
+  return number.default(fallback).meta({ description, fallback })
 }
 
 function flag(fallback: boolean, description: string): z.ZodDefault<z.ZodType<boolean>> {
   const boolean: z.ZodType<boolean> = z.preprocess(word, z.boolean())
-  return boolean.default(fallback).meta({ description, default: fallback })
+  return boolean.default(fallback).meta({ description, fallback })
 }
 
 function digits(value: unknown): unknown {
@@ -109,7 +109,10 @@ const fileSchema = z.strictObject({
   limits: limitsSchema.prefault({}).describe('What one caller, message or session may use up.'),
   log: z
     .strictObject({
-      level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+      level: z
+        .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+        .default('info')
+        .describe('The least grave kind of line that is written.'),
     })
     .prefault({})
     .describe('Logs go to stderr, one JSON object a line.'),
@@ -125,23 +128,25 @@ export function checkShape(value: unknown): { readonly config: Config } | { read
 
 /** JSON Schema (draft-07, which every YAML editor plug-in reads) of the configuration file. */
 export function configJsonSchema(): Record<string, unknown> {
-  const schema = z.toJSONSchema(fileSchema, { target: 'draft-7', io: 'input', override: allowReferences })
+  const schema = z.toJSONSchema(fileSchema, { target: 'draft-7', io: 'input', override: forEditors })
   return { title: 'MCP Gateway configuration', ...schema }
 }
 
-/** A number or a flag may come from a variable, and an editor must not underline `${PORT}`. */
-function allowReferences({ jsonSchema }: { jsonSchema: Record<string, unknown> }): void {
-  const { type, description: _, default: fallback, ...facets } = jsonSchema
-  if (type === 'object' && 'command' in Object(jsonSchema['properties'])) {
+/** What editors need and zod does not say. */
+function forEditors({ jsonSchema }: { jsonSchema: Record<string, unknown> }): void {
+  if ('command' in Object(jsonSchema['properties'])) {
     jsonSchema['oneOf'] = [{ required: ['command'] }, { required: ['url'] }]
   }
-  if ((type !== 'integer' && type !== 'boolean') || fallback === undefined) return
-  for (const key of Object.keys(facets)) delete jsonSchema[key]
-  delete jsonSchema['type']
-  jsonSchema['anyOf'] = [
-    { type, ...facets },
-    { type: 'string', pattern: '^\\$\\{.*\\}$' },
-  ]
+  // A format says it; zod's pattern for a date is 300 characters long.
+  if ('format' in jsonSchema) delete jsonSchema['pattern']
+  if (!('fallback' in jsonSchema)) return
+  // A number or a flag may come from a variable, and an editor must not underline `${PORT}`.
+  const { description, fallback, ...typed } = jsonSchema
+  for (const key of Object.keys(typed)) delete jsonSchema[key]
+  delete jsonSchema['fallback']
+  jsonSchema['description'] = description
+  jsonSchema['default'] = fallback
+  jsonSchema['anyOf'] = [typed, { type: 'string', pattern: '^\\$\\{.*\\}$' }]
 }
 
 function toKey({ expiresAt, name, ...key }: z.infer<typeof keySchema>): KeyConfig {
@@ -178,6 +183,7 @@ function inWords(issue: z.core.$ZodIssue): string {
   if (issue.code === 'invalid_type') {
     const missing = issue.message.endsWith('received undefined')
     if (missing) return 'is required'
+    if (issue.message.endsWith('received null')) return 'is empty'
     const quote =
       issue.expected === 'string' && /received (number|boolean)/.test(issue.message) ? '; put it in quotes' : ''
     return `${issue.message.replace('Invalid input: ', '')}${quote}`

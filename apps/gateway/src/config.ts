@@ -10,7 +10,7 @@
  * Nothing here reads `process.env`, the network or the disk: the caller passes the text and the environment.
  */
 import { dirname, resolve } from 'node:path'
-import { isMap, LineCounter, parseDocument, type Document } from 'yaml'
+import { LineCounter, parseDocument, visit, type Alias, type Document } from 'yaml'
 import { checkAcross } from './config-checks.ts'
 import { ConfigError, locate, type ConfigFinding, type Problem } from './config-findings.ts'
 import { checkShape } from './config-schema.ts'
@@ -108,7 +108,7 @@ export function parseConfig(text: string, options: ParseConfigOptions): Config {
   const lines = new LineCounter()
   const document = readDocument(text, lines, label)
   const missing = interpolate(document, options.env)
-  const raw = withOverrides(plainValue(document, label), options.overrides)
+  const raw = withOverrides(plainValue(document, lines, label), options.overrides)
 
   const shape = checkShape(raw)
   const found = withoutEchoes(missing, [...('problems' in shape ? shape.problems : []), ...checkAcross(raw)])
@@ -117,41 +117,51 @@ export function parseConfig(text: string, options: ParseConfigOptions): Config {
 }
 
 function readDocument(text: string, lines: LineCounter, label: string): Document.Parsed {
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true })
+  // What follows the first syntax error is mostly its echo.
+  const problem = document.errors[0] ?? document.warnings[0]
+  if (problem === undefined) return document
+  // The YAML composer is recursive: 500 000 opening brackets end its stack, which it reports as an error of the text.
+  if (/call stack|stack overflow/i.test(problem.message))
+    throw new ConfigError(label, [atStart('is nested too deeply')])
+  const { line, col } = lines.linePos(problem.pos[0])
+  const message =
+    problem.code === 'MULTIPLE_DOCS' ? 'is a second YAML document' : `is not valid YAML: ${problem.message}`
+  throw new ConfigError(label, [{ line, column: col, path: '', message }])
+}
+
+function plainValue(document: Document.Parsed, lines: LineCounter, label: string): object {
+  const value: unknown = expandAliases(document, lines, label)
+  // A file of comments only is a file of defaults.
+  if (value === null || value === undefined) return {}
+  if (typeof value === 'object' && !Array.isArray(value)) return value
+  throw new ConfigError(label, [atStart('must be a map of settings, such as "servers:"')])
+}
+
+function expandAliases(document: Document.Parsed, lines: LineCounter, label: string): unknown {
   try {
-    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true })
-    const problems = [...document.errors, ...document.warnings]
-    if (problems.length > 0) {
-      throw new ConfigError(
-        label,
-        problems.map(({ message, pos }) => {
-          const { line, col } = lines.linePos(pos[0])
-          return { line, column: col, path: '', message: `is not valid YAML: ${message}` }
-        }),
-      )
-    }
-    return document
+    return document.toJS({ maxAliasCount: maxAliases })
   } catch (error) {
-    // The YAML composer is recursive: a file of 500 000 opening brackets ends its stack, not the process.
-    if (error instanceof RangeError) throw new ConfigError(label, [atStart('is nested too deeply')])
-    throw error
+    // yaml has the same error for an alias without an anchor and for a bomb.
+    if (!(error instanceof ReferenceError)) throw error
+    let dangling: Alias | undefined
+    visit(document, {
+      Alias(_, alias) {
+        if (alias.resolve(document) !== undefined) return undefined
+        dangling = alias
+        return visit.BREAK
+      },
+    })
+    if (dangling === undefined) throw new ConfigError(label, [atStart('expands too many aliases')])
+    const { source } = dangling
+    throw new ConfigError(
+      label,
+      locate(document, lines, [{ path: [], message: `"*${source}" has no "&${source}" before it`, node: dangling }]),
+    )
   }
 }
 
-function plainValue(document: Document.Parsed, label: string): unknown {
-  if (document.contents !== null && !isMap(document.contents) && document.toJS() !== null) {
-    throw new ConfigError(label, [atStart('must be a map of settings, such as "servers:"')])
-  }
-  try {
-    return document.toJS({ maxAliasCount: maxAliases }) ?? {}
-  } catch (error) {
-    // yaml reports an alias bomb as a ReferenceError.
-    if (error instanceof ReferenceError) throw new ConfigError(label, [atStart('expands too many aliases')])
-    throw error
-  }
-}
-
-function withOverrides(raw: unknown, overrides: ParseConfigOptions['overrides']): unknown {
-  if (overrides === undefined || typeof raw !== 'object' || raw === null) return raw
+function withOverrides(raw: object, overrides: ParseConfigOptions['overrides'] = {}): object {
   const given = Object.entries(overrides).filter(([, value]) => value !== undefined)
   return { ...raw, ...Object.fromEntries(given) }
 }

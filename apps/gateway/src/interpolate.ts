@@ -18,7 +18,7 @@ export function interpolate(document: Document, env: Readonly<Record<string, str
     Scalar(key, node, ancestors) {
       if (key === 'key' || typeof node.value !== 'string' || !node.value.includes('$')) return
       const path = pathOf([...ancestors, node])
-      node.value = expand(node.value, env, (message) => problems.push({ path, message, node }))
+      node.value = expand(node.value, env, (problem) => problems.push({ ...problem, path, node }))
     },
   })
   return problems
@@ -27,13 +27,14 @@ export function interpolate(document: Document, env: Readonly<Record<string, str
 function expand(
   text: string,
   env: Readonly<Record<string, string | undefined>>,
-  report: (message: string) => void,
+  report: (problem: Pick<Problem, 'message' | 'variable'>) => void,
 ): string {
   return text.replaceAll(token, (whole, inner?: string) => {
     if (whole === '$$') return '$'
     const match = whole.endsWith('}') ? reference.exec(inner ?? '') : null
     if (match === null) {
-      report(`"${whole}" is not a reference to an environment variable (\${NAME} or \${NAME:-default}); "$$" is a "$"`)
+      const message = `"${whole}" is not a reference to an environment variable (\${NAME} or \${NAME:-default})`
+      report({ message: `${message}; "$$" is a "$"` })
       return whole
     }
     const [, name = '', fallback] = match
@@ -41,7 +42,8 @@ function expand(
     const value = Object.hasOwn(env, name) ? env[name] : undefined
     if (value !== undefined) return value
     if (fallback !== undefined) return fallback
-    report(`environment variable ${name} is not set, and \${${name}} has no default (\${${name}:-default})`)
+    const message = `environment variable ${name} is not set, and \${${name}} has no default (\${${name}:-default})`
+    report({ message, variable: name })
     return whole
   })
 }

@@ -68,3 +68,4 @@ export {
   splitName,
   splitUri,
 } from './names.ts'
+export { serveStdio, type StdioEndpointOptions } from './downstream/stdio-endpoint.ts'

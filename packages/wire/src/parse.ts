@@ -63,18 +63,14 @@ export function parseUpstream(text: string, maxDepth: number = defaultParseLimit
 
 /** `JSON.parse` that counts nesting first and keeps numbers that a double would change. */
 export function parseJson(text: string, maxDepth: number): unknown {
-  if (text.length > 2 * maxDepth && isDeeper(text, maxDepth)) {
-    throw new WireError('WIRE_TOO_DEEP', `the body is nested deeper than ${maxDepth}`)
-  }
+  const { tooDeep, losesDigits } = scan(text, maxDepth)
+  if (tooDeep) throw new WireError('WIRE_TOO_DEEP', `the body is nested deeper than ${maxDepth}`)
   try {
-    return MAY_LOSE_DIGITS.test(text) ? JSON.parse(text, keepSpelling) : JSON.parse(text)
+    return losesDigits ? JSON.parse(text, keepSpelling) : JSON.parse(text)
   } catch (cause) {
     throw new WireError('WIRE_PARSE_ERROR', 'the body is not JSON', { cause })
   }
 }
-
-/** Sixteen digits in a row, an exponent, a trailing zero after a point, a negative zero. Rare, so the slow way is rare. */
-const MAY_LOSE_DIGITS = /\d[\d.]{15}|\d[eE][-+]?\d|\.\d*0(?!\d)|-0(?![\d.])/
 
 function keepSpelling(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
   if (typeof value !== 'number' || context?.source === undefined) return value
@@ -83,18 +79,41 @@ function keepSpelling(_key: string, value: unknown, context?: { readonly source?
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
+/** A double holds every integer of fifteen digits. */
+const SAFE_DIGITS = 15
 
-function isDeeper(text: string, maxDepth: number): boolean {
+/** One pass over what is outside of strings: how deep it goes, and whether a number needs its spelling kept. */
+function scan(text: string, maxDepth: number): { readonly tooDeep: boolean; readonly losesDigits: boolean } {
   let depth = 0
+  let losesDigits = false
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at)
     if (code === QUOTE) at = endOfString(text, at)
     else if (code === 0x7b || code === 0x5b) {
       depth += 1
-      if (depth > maxDepth) return true
+      if (depth > maxDepth) return { tooDeep: true, losesDigits }
     } else if (code === 0x7d || code === 0x5d) depth -= 1
+    else if (code === 0x2d || (code >= 0x30 && code <= 0x39)) {
+      const from = at
+      while (isNumberPart(text.charCodeAt(at + 1))) at += 1
+      // Short and made of digits only: the same when written again. A leading minus may be that of -0.
+      losesDigits ||= at - from >= SAFE_DIGITS || code === 0x2d || !isDigits(text, from, at)
+    }
   }
-  return false
+  return { tooDeep: false, losesDigits }
+}
+
+/** Digits, point, sign, exponent: 0-9 . + - e E. NaN at the end of the text is none of them. */
+function isNumberPart(code: number): boolean {
+  return (code >= 0x30 && code <= 0x39) || code === 0x2e || code === 0x2b || code === 0x2d || code === 0x65 || code === 0x45
+}
+
+function isDigits(text: string, from: number, to: number): boolean {
+  for (let at = from; at <= to; at += 1) {
+    const code = text.charCodeAt(at)
+    if (code < 0x30 || code > 0x39) return false
+  }
+  return true
 }
 
 /** Index of the closing quote of the string that opens at `from`, or the end of the text. */
