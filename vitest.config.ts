@@ -1,7 +1,9 @@
+import { globSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
 
 const conditions = ['@mcp-gateway/source']
-const roots = ['packages/wire', 'packages/auth', 'apps/gateway', 'apps/cli', 'test', 'tooling']
+const members = globSync('{packages,apps}/*', { cwd: import.meta.dirname }).sort()
+const roots = [...members, 'bench', 'test', 'tooling']
 
 export default defineConfig({
   test: {

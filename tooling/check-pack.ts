@@ -112,4 +112,9 @@ function main(): void {
   }
 }
 
-main()
+try {
+  main()
+} catch (error) {
+  console.error(`pack:check: ${error instanceof Error ? error.message : String(error)}`)
+  process.exitCode = 1
+}

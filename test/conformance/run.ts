@@ -77,7 +77,7 @@ function readOptions(): Options {
     }).values
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`)
-    process.exit(2)
+    return process.exit(2)
   }
 }
 

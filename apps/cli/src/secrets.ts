@@ -1,0 +1,43 @@
+/**
+ * Is this text a secret that must not be copied into a configuration file? Wrong in the safe direction: what looks random
+ * becomes a reference to a variable, and the person exports one variable too many.
+ */
+const secretName = /key|token|secret|passw|pwd|pass$|credential|auth|bearer|cookie|session|private|signature|dsn|conn(ection)?_?str/i
+
+// The prefixes that secret scanners know.
+const secretPrefix =
+  /^(sk-|sk_|rk_|pk_live|ghp_|gho_|ghs_|ghu_|github_pat_|glpat-|xox[abeprs]-|xapp-|AKIA|ASIA|AIza|ya29\.|eyJ|npm_|pypi-|hf_|shp(at|ss)_|SG\.|dop_v1_|lin_api_|secret_|ntn_|gw_|Bearer |Basic |-----BEGIN)/
+
+/** `name` is the variable, header or flag the value belongs to. */
+export function looksSecret(name: string, value: string): boolean {
+  if (value === '' || isReference(value) || isPlain(value)) return false
+  return secretName.test(name) || secretPrefix.test(value) || hasPassword(value) || looksRandom(value)
+}
+
+/** Nothing but references: the secret is elsewhere already. */
+function isReference(value: string): boolean {
+  return value.includes('${') && value.replaceAll(/\$\{[^}]*\}/g, '').replace(/^(Bearer|Basic|Token)\s*/i, '').trim() === ''
+}
+
+/** A flag, a number, or a place on this disk. An AWS secret may begin with a slash, too: a random path is none. */
+function isPlain(value: string): boolean {
+  if (/^(true|false|yes|no|on|off|\d{1,8})$/i.test(value)) return true
+  return /^(\/|~\/|\.{1,2}\/|[A-Za-z]:\\)/.test(value) && !looksRandom(value)
+}
+
+/** postgres://user:password@host, and ?api_key=… in any URL. */
+function hasPassword(value: string): boolean {
+  const url = URL.parse(value)
+  if (url === null) return /:\/\/[^/\s]*:[^/\s]+@/.test(value)
+  const isLiteral = (text: string): boolean => text !== '' && !decodeURIComponent(text).includes('${')
+  if (isLiteral(url.password)) return true
+  return [...url.searchParams].some(([name, text]) => isLiteral(text) && secretName.test(name))
+}
+
+/** 20 characters or more without spaces, in which letters and digits are mixed beyond what words and names do. */
+function looksRandom(value: string): boolean {
+  if (!/^[A-Za-z0-9+/_=.-]{20,}$/.test(value)) return false
+  const kinds = [/[a-z]/, /[A-Z]/, /\d/].filter((kind) => kind.test(value)).length
+  const switches = value.match(/[a-zA-Z](?=\d)|\d(?=[a-zA-Z])/g)?.length ?? 0
+  return kinds >= 2 && switches >= 4
+}
