@@ -26,10 +26,15 @@ export type Import = {
 }
 
 type Json = Readonly<Record<string, unknown>>
-type Draft = { -readonly [Part in 'exports' | 'notes']: Import[Part][number][] } & ImportOptions
+type Draft = ImportOptions & {
+  readonly exports: Import['exports'][number][]
+  readonly notes: string[]
+  /** What each variable will have to hold, to give two different values two names. */
+  readonly values: Map<string, string>
+}
 
 export function importServers(text: string, options: ImportOptions): Import {
-  const draft: Draft = { ...options, exports: [], notes: [] }
+  const draft: Draft = { ...options, exports: [], notes: [], values: new Map() }
   const servers: Import['servers'][number][] = []
   const skipped: Import['skipped'][number][] = []
   const ids = new Set(options.taken)
@@ -104,12 +109,12 @@ function toServer(id: string, entry: Json, draft: Draft): Readonly<Record<string
 /** A value, or a reference to `variable` when the value is a secret. */
 function plainText(id: string, name: string, value: string, draft: Draft, variable: string): string {
   if (!looksSecret(name, value)) return translated(id, value, draft)
-  // Two servers may give one name two values, so only a well-known name is kept as it is.
-  const reference = /^[A-Za-z_]\w*$/.test(variable) ? variable : variableName(id, variable)
-  const where = `${id}: ${name} in ${draft.origin}`
-  const other = draft.exports.find((item) => item.name === reference && item.where !== where)
-  const chosen = other === undefined ? reference : variableName(id, reference)
-  draft.exports.push({ name: chosen, where })
+  const preferred = /^[A-Za-z_]\w*$/.test(variable) ? variable : variableName(id, variable)
+  // Two servers may give one name two values.
+  const isFree = (draft.values.get(preferred) ?? value) === value
+  const chosen = isFree ? preferred : variableName(id, preferred)
+  draft.values.set(chosen, value)
+  draft.exports.push({ name: chosen, where: `${id}: ${name} in ${draft.origin}` })
   return `\${${chosen}}`
 }
 
@@ -121,8 +126,11 @@ function headerText(id: string, name: string, value: string, draft: Draft): stri
 
 function argsText(id: string, args: readonly string[], draft: Draft): string[] {
   return args.map((value, index) => {
-    const [, flag = '', inline] = /^(--?[\w-]+)=(.*)$/s.exec(value) ?? []
-    if (inline !== undefined) return `${flag}=${plainText(id, flag, inline, draft, variableName(id, flag))}`
+    const [, flag = '', inline] = /^(--?[\w-]+|[A-Za-z_]\w*)=(.*)$/s.exec(value) ?? []
+    if (inline !== undefined) {
+      const variable = flag.startsWith('-') ? variableName(id, flag) : flag
+      return `${flag}=${plainText(id, flag, inline, draft, variable)}`
+    }
     // mcp-remote and others: --header "Authorization: Bearer …"
     const [, header, space = '', text = ''] = /^([A-Za-z][A-Za-z0-9-]*):(\s*)(?!\/\/)(.+)$/s.exec(value) ?? []
     const before = args[index - 1] ?? ''

@@ -22,12 +22,24 @@ export type Context = {
 
 /** The result: for a program when `--json` is given, for a person otherwise. */
 export function reply(context: Context, data: unknown, text: string): void {
-  context.print(context.json ? JSON.stringify(data, null, 2) : text)
+  context.print(context.json ? JSON.stringify(data, null, 2) : forTerminal(text))
+}
+
+/** Tools are named and described by strangers, whose escape sequences must not move the cursor or set the clipboard. */
+export function forTerminal(text: string): string {
+  return text.replaceAll(/[^\P{Cc}\n\t]/gu, '\u{FFFD}')
 }
 
 /** Columns for people. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths: number[] = []
   for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length)
-  return rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ').trimEnd()).join('\n')
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
 }

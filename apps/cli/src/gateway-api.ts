@@ -6,9 +6,13 @@ import { generateApiKey } from '@mcp-gateway/auth'
 import { createLogger, startGateway, type Config } from '@mcp-gateway/gateway'
 import type { Context } from './context.ts'
 import { CliError } from './errors.ts'
+import { exitCodes } from './exit-codes.ts'
+import { closeOnSignal } from './lifetime.ts'
 
 export type GatewayApi = AsyncDisposable & {
   readonly url: string
+  /** What it lets us in with; undefined when it asks for nothing. */
+  readonly key: string | undefined
   /** false when it was started for this command. */
   readonly isRunning: boolean
   readonly get: <T>(path: string) => Promise<T>
@@ -69,10 +73,16 @@ async function startOwn(context: Context, config: Config): Promise<GatewayApi> {
     logger: createLogger('silent'),
     version: context.version,
   })
-  return { ...client(gateway.url, key), isRunning: false, [Symbol.asyncDispose]: () => gateway.close() }
+  const signals = closeOnSignal(() => gateway.close())
+  void signals.closed.then(() => process.exit(exitCodes.failed))
+  const dispose = async (): Promise<void> => {
+    await gateway.close()
+    signals[Symbol.dispose]()
+  }
+  return { ...client(gateway.url, key), isRunning: false, [Symbol.asyncDispose]: dispose }
 }
 
-function client(url: string, key: string | undefined): Pick<GatewayApi, 'url' | 'get' | 'post'> {
+function client(url: string, key: string | undefined): Pick<GatewayApi, 'url' | 'key' | 'get' | 'post'> {
   const send = async <T>(path: string, init: RequestInit): Promise<T> => {
     const headers = { ...(key !== undefined && { authorization: `Bearer ${key}` }), 'content-type': 'application/json' }
     const response = await fetch(`${url}${path}`, { ...init, headers, redirect: 'error' }).catch((cause: unknown) => {
@@ -85,6 +95,7 @@ function client(url: string, key: string | undefined): Pick<GatewayApi, 'url' | 
   }
   return {
     url,
+    key,
     get: (path) => send(path, { method: 'GET' }),
     post: (path, body) => send(path, { method: 'POST', body: JSON.stringify(body) }),
   }

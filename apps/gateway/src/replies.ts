@@ -13,7 +13,6 @@ export const replies: Readonly<Record<ErrorCode, Reply>> = {
   AUTH_KEY_UNKNOWN: { status: 401, rpcCode: -32000 },
   AUTH_KEY_EXPIRED: { status: 401, rpcCode: -32000 },
   AUTH_KEY_DISABLED: { status: 401, rpcCode: -32000 },
-  AUTH_KEYS_INVALID: { status: 500, rpcCode: -32603 },
   GATEWAY_HOST_FORBIDDEN: { status: 403, rpcCode: -32000 },
   GATEWAY_ORIGIN_FORBIDDEN: { status: 403, rpcCode: -32000 },
   GATEWAY_NOT_FOUND: { status: 404, rpcCode: -32601 },

@@ -30,7 +30,7 @@ describe('modern, one server', () => {
     expect(answer.headers['content-type']).toBe('application/json')
     expect(answer.json()).toMatchObject({ id: 'my-id', result: { unknown: { kept: [1, null] } } })
     // What the server read, and what came back of what it wrote.
-    expect(answer.json()['result']['line']).toContain('"odd":12345678901234567890.10')
+    expect(answer.json<{ result: { line: string } }>().result.line).toContain('"odd":12345678901234567890.10')
     expect(answer.text).toContain('"amount":12345678901234567890.10')
     expect(answer.json()['result']).toMatchObject({ received: { _meta: { traceparent: '00-ab-cd-01', baggage: 'x=1' } } })
   })
@@ -209,13 +209,13 @@ describe('REST', () => {
     const list = await send(gateway, '/api/servers', { method: 'GET', headers })
     expect(list.json()['servers']).toMatchObject([{ id: 'one', transport: 'stdio', status: 'ready', era: 'modern' }, { id: 'two' }, { id: 'broken' }]) // prettier-ignore
     expect((await send(gateway, '/api/servers/one', { method: 'GET', headers })).json()).toMatchObject({ protocolVersion: '2026-07-28' })
-    const { tools } = (await send(gateway, '/api/servers/one/tools', { method: 'GET', headers })).json() as unknown as { tools: object[] } // prettier-ignore
+    const { tools } = (await send(gateway, '/api/servers/one/tools', { method: 'GET', headers })).json<{ tools: object[] }>() // prettier-ignore
     expect(tools).toHaveLength(8)
   })
   it('describes itself in OpenAPI 3.1, MCP paths included', async () => {
     const document = (await send(gateway, '/openapi.json', { method: 'GET' })).json()
     expect(document['openapi']).toBe('3.1.0')
-    expect(Object.keys(document['paths'])).toEqual(
+    expect(Object.keys(document['paths'] as object)).toEqual(
       expect.arrayContaining(['/health', '/live', '/ready', '/mcp', '/mcp/server/{id}', '/api/servers', '/api/servers/{id}', '/api/servers/{id}/tools', '/api/servers/{id}/tools/{name}']), // prettier-ignore
     )
   })

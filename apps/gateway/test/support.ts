@@ -21,7 +21,7 @@ export type Answer = {
   readonly status: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   readonly text: string
-  readonly json: () => { readonly [key: string]: never }
+  readonly json: <T = Readonly<Record<string, unknown>>>() => T
 }
 
 /** `fetch` can't set Host; this can, and sends exactly what it is given. */
@@ -38,7 +38,7 @@ export function send(
         res.on('data', (chunk: Buffer) => chunks.push(chunk))
         res.on('end', () => {
           const text = Buffer.concat(chunks).toString('utf8')
-          resolve({ status: res.statusCode ?? 0, headers: res.headers, text, json: () => JSON.parse(text) })
+          resolve({ status: res.statusCode ?? 0, headers: res.headers, text, json: <T>() => JSON.parse(text) as T })
         })
       },
     )
