@@ -54,7 +54,10 @@ export function importServers(text: string, options: ImportOptions): Import {
 
 function serversIn(text: string, { origin, cwd }: ImportOptions): Json {
   const errors: ParseError[] = []
-  const root: unknown = parse(text.replace(/^\uFEFF/, ''), errors, { allowTrailingComma: true, disallowComments: false })
+  const root: unknown = parse(text.replace(/^\uFEFF/, ''), errors, {
+    allowTrailingComma: true,
+    disallowComments: false,
+  })
   const [error] = errors
   if (error !== undefined) {
     const line = text.slice(0, error.offset).split('\n').length
@@ -73,7 +76,8 @@ function serversIn(text: string, { origin, cwd }: ImportOptions): Json {
 function reasonToSkip(name: string, entry: Json): string | undefined {
   const { command, url, type } = entry
   const words = [command, ...list(entry['args'])].map(String)
-  if (words.some((word) => /(^|[/\\])(mcp-gateway|@mcp-gateway\/cli)(@|$)/.test(word))) return 'it is the gateway itself'
+  if (words.some((word) => /(^|[/\\])(mcp-gateway|@mcp-gateway\/cli)(@|$)/.test(word)))
+    return 'it is the gateway itself'
   if (type === 'ws') return 'its transport is ws'
   if (typeof command === 'string' && command !== '') return undefined
   if (typeof url !== 'string') return 'it has neither command nor url'
@@ -86,7 +90,8 @@ function reasonToSkip(name: string, entry: Json): string | undefined {
 function toServer(id: string, entry: Json, draft: Draft): Readonly<Record<string, unknown>> & { readonly id: string } {
   if (entry['envFile'] !== undefined) draft.notes.push(`${id}: its envFile is not read; name its variables under env`)
   if (entry['headersHelper'] !== undefined) draft.notes.push(`${id}: its headersHelper is not run`)
-  if (entry['oauth'] !== undefined) draft.notes.push(`${id}: its OAuth login is not taken along; put a token into a header`)
+  if (entry['oauth'] !== undefined)
+    draft.notes.push(`${id}: its OAuth login is not taken along; put a token into a header`)
   const disabled = entry['disabled'] === true || entry['enabled'] === false ? { enabled: false } : {}
   const { command, url, type, cwd } = entry
   if (typeof command !== 'string' || command === '') {
@@ -114,7 +119,7 @@ function plainText(id: string, name: string, value: string, draft: Draft, variab
   const isFree = (draft.values.get(preferred) ?? value) === value
   const chosen = isFree ? preferred : variableName(id, preferred)
   draft.values.set(chosen, value)
-  draft.exports.push({ name: chosen, where: `${id}: ${name} in ${draft.origin}` })
+  draft.exports.push({ name: chosen, where: `${id}: ${name === '' ? 'an argument' : name} in ${draft.origin}` })
   return `\${${chosen}}`
 }
 
@@ -138,7 +143,13 @@ function argsText(id: string, args: readonly string[], draft: Draft): string[] {
       return `${header}:${space}${headerText(id, header, text, draft)}`
     }
     const flagBefore = /^--?[A-Za-z]/.test(before) && !value.startsWith('-') ? before : ''
-    return plainText(id, flagBefore, value, draft, variableName(id, flagBefore === '' ? `arg_${index + 1}` : flagBefore))
+    return plainText(
+      id,
+      flagBefore,
+      value,
+      draft,
+      variableName(id, flagBefore === '' ? `arg_${index + 1}` : flagBefore),
+    )
   })
 }
 
@@ -148,14 +159,21 @@ function urlText(id: string, url: string, draft: Draft): string {
 }
 
 function translated(id: string, value: string, draft: Draft): string {
-  const { text, asked, unknown } = translateReferences(value, draft)
-  for (const { name, input } of asked) draft.exports.push({ name, where: `${id}: the answer to "${input}" in ${draft.origin}` })
+  const { text, asked, named, unknown } = translateReferences(value, draft)
+  for (const name of named) draft.exports.push({ name, where: `${id}: referred to in ${draft.origin}` })
+  for (const { name, input } of asked)
+    draft.exports.push({ name, where: `${id}: the answer to "${input}" in ${draft.origin}` })
   for (const reference of unknown) draft.notes.push(`${id}: ${reference} has no meaning here and is kept as text`)
   return text
 }
 
 function freeId(name: string, taken: ReadonlySet<string>): string {
-  const base = name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-+|-+$/g, '').slice(0, 28) || 'server'
+  const base =
+    name
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9]+/g, '-')
+      .replaceAll(/^-+|-+$/g, '')
+      .slice(0, 28) || 'server'
   for (let count = 1; ; count += 1) {
     const id = count === 1 ? base : `${base}-${count}`
     if (!taken.has(id)) return id
@@ -163,12 +181,14 @@ function freeId(name: string, taken: ReadonlySet<string>): string {
 }
 
 function unique(exports: Import['exports']): Import['exports'] {
-  return [...new Map(exports.map((item) => [item.name, item])).values()]
+  return [...new Map(exports.toReversed().map((item) => [item.name, item])).values()].toReversed()
 }
 
 function record(value: unknown, convert: (name: string, text: string) => string): Record<string, string> | undefined {
   const entries = Object.entries(map(value)).filter(([, item]) => item !== null && item !== undefined)
-  return entries.length === 0 ? undefined : Object.fromEntries(entries.map(([name, item]) => [name, convert(name, String(item))]))
+  return entries.length === 0
+    ? undefined
+    : Object.fromEntries(entries.map(([name, item]) => [name, convert(name, String(item))]))
 }
 
 function map(value: unknown): Json {

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { ConfigError, parseConfig } from '@mcp-gateway/gateway'
-import { isMap, isScalar, isSeq, parseDocument, YAMLMap, YAMLSeq, type Document } from 'yaml'
+import { isMap, isScalar, isSeq, parseDocument, visit, YAMLMap, YAMLSeq, type Document } from 'yaml'
 import { writeAtomically } from './atomic-write.ts'
 import { requireConfig, shown } from './config-file.ts'
 import type { Context } from './context.ts'
@@ -39,7 +39,7 @@ export function entriesOf({ document }: ConfigDocument, list: List): readonly En
 export function append({ document }: ConfigDocument, list: List, entry: Entry): void {
   const sequence = sequenceAt(document, paths[list])
   if (sequence.items.length === 0) sequence.flow = false
-  sequence.add(document.createNode(entry))
+  sequence.add(nodeOf(document, entry))
 }
 
 export function remove({ document }: ConfigDocument, list: List, id: string): boolean {
@@ -53,7 +53,7 @@ export function remove({ document }: ConfigDocument, list: List, id: string): bo
 
 export function replace({ document }: ConfigDocument, list: List, entry: Entry): void {
   const sequence = sequenceAt(document, paths[list])
-  sequence.set(indexOf(sequence, String(entry['id'])), document.createNode(entry))
+  sequence.set(indexOf(sequence, String(entry['id'])), nodeOf(document, entry))
 }
 
 export function setField({ document }: ConfigDocument, list: List, id: string, field: string, value: unknown): void {
@@ -63,11 +63,23 @@ export function setField({ document }: ConfigDocument, list: List, id: string, f
 
 /** Checks the changed document and puts it in the place of the file, unless the file was changed meanwhile. */
 export function save(context: Context, { file, text, document }: ConfigDocument): void {
-  const next = file.endsWith('.json')
-    ? `${JSON.stringify(document.toJS(), null, 2)}\n`
-    : document.toString({ lineWidth: 0, flowCollectionPadding: true })
+  const next = file.endsWith('.json') ? `${JSON.stringify(document.toJS(), null, 2)}\n` : renderYaml(document, text)
   check(context, file, next)
   writeAtomically(file, next, { expected: text })
+}
+
+/** In the style of the file: `[a]` or `[ a ]`, each as it was; dashes indented or not. */
+export function renderYaml(document: Document, style: string): string {
+  visit(document, {
+    Collection(_, node) {
+      if (node.flow !== true || !node.range) return
+      const flowCollectionPadding = /\s/.test(style.charAt(node.range[0] + 1)) ? ' ' : ''
+      // yaml has one setting for all collections; prettier and oxfmt write `{ a: 1 }` and `[1]`.
+      const write = node.toString.bind(node)
+      node.toString = (context, ...rest) => write(context && { ...context, flowCollectionPadding }, ...rest)
+    },
+  })
+  return document.toString({ lineWidth: 0, flowCollectionPadding: false, indentSeq: !/^- /m.test(style) })
 }
 
 function check(context: Context, file: string, text: string): void {
@@ -96,6 +108,15 @@ function sequenceAt(document: Document, path: readonly string[]): YAMLSeq {
   const sequence = new YAMLSeq()
   document.setIn(path, sequence)
   return sequence
+}
+
+/** As a person would write it: a few words on one line. */
+function nodeOf(document: Document, entry: Entry): unknown {
+  const node = document.createNode(entry)
+  for (const { value } of isMap(node) ? node.items : []) {
+    if (isSeq(value) && JSON.stringify(value.toJSON()).length <= 60) value.flow = true
+  }
+  return node
 }
 
 function indexOf(sequence: YAMLSeq, id: string): number {

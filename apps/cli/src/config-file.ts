@@ -6,6 +6,7 @@ import type { Context } from './context.ts'
 import { CliError } from './errors.ts'
 
 export const DEFAULT_FILE = 'gateway.yaml'
+export const DEFAULT_PORT = 3100
 /** Where `serve --init` puts what it makes. */
 export const DEMO_FOLDER = '.mcp-gateway'
 
@@ -35,7 +36,8 @@ export function requireConfig(context: Context): string {
 
 export function loadConfig(context: Context, flags: Overrides = {}): LoadedConfig {
   const file = requireConfig(context)
-  const overrides = { ...portFromEnv(context.env), ...flags }
+  const port = portFromEnv(context.env)
+  const overrides = { ...(port !== undefined && { port }), ...flags }
   const text = readFileSync(file, 'utf8')
   return { file, config: parseConfig(text, { env: context.env, file: shown(context, file), overrides }) }
 }
@@ -51,12 +53,13 @@ export function parsePort(text: string, source: string): number {
   throw new CliError('CLI_USAGE', `${source} must be a port number from 0 to 65535, not "${text}"`)
 }
 
-function portFromEnv(env: Context['env']): Overrides {
+/** PORT is what platforms set; MCP_GATEWAY_PORT is meant for us and wins. */
+export function portFromEnv(env: Context['env']): number | undefined {
   for (const name of ['MCP_GATEWAY_PORT', 'PORT']) {
     const value = nonEmpty(env[name])
-    if (value !== undefined) return { port: parsePort(value, name) }
+    if (value !== undefined) return parsePort(value, name)
   }
-  return {}
+  return undefined
 }
 
 function nonEmpty(value: string | undefined): string | undefined {

@@ -47,7 +47,8 @@ export function problemOf(server: Entry): string | undefined {
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     const found = error.findings.filter(({ variable }) => variable === undefined)
-    if (found.length > 0) return found.map(({ path, message }) => `${path.replace(/^servers\[0\]\.?/, '')} ${message}`.trim()).join('; ')
+    if (found.length > 0)
+      return found.map(({ path, message }) => `${path.replace(/^servers\[0\]\.?/, '')} ${message}`.trim()).join('; ')
   }
   return undefined
 }

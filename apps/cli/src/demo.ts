@@ -10,13 +10,17 @@ const EVERYTHING = { name: '@modelcontextprotocol/server-everything', version: '
 const FILESYSTEM = { name: '@modelcontextprotocol/server-filesystem', version: '2026.8.31' }
 
 /** `folder` is where the demo keeps its files; the filesystem server sees nothing outside `folder`/files. */
-export function demoServers(cwd: string, folder: string): readonly Entry[] {
+export function demoServers(cwd: string, folder: string): readonly (Entry & { readonly id: string })[] {
   const files = join(folder, 'files')
   mkdirSync(files, { recursive: true })
   const hello = join(files, 'hello.txt')
   if (!existsSync(hello)) writeFileSync(hello, 'Hello from behind the gateway.\n')
   return [
-    { id: 'everything', description: 'Every feature of MCP, for trying clients', ...program(EVERYTHING, cwd, ['stdio']) },
+    {
+      id: 'everything',
+      description: 'Every feature of MCP, for trying clients',
+      ...program(EVERYTHING, cwd, ['stdio']),
+    },
     { id: 'filesystem', description: `Files in ${files}`, ...program(FILESYSTEM, cwd, [files]) },
   ]
 }

@@ -42,4 +42,5 @@ Exit codes:
   2  usage: unknown command, option or argument
   3  the configuration is missing or not valid
   4  the gateway cannot be reached
-  5  the gateway refused the key`
+  5  the gateway refused the key
+  128+n  ended by signal n (serve, which ends that way, exits with 0)`

@@ -6,8 +6,7 @@ import { generateApiKey } from '@mcp-gateway/auth'
 import { createLogger, startGateway, type Config } from '@mcp-gateway/gateway'
 import type { Context } from './context.ts'
 import { CliError } from './errors.ts'
-import { exitCodes } from './exit-codes.ts'
-import { closeOnSignal } from './lifetime.ts'
+import { closeOnSignal, signalExitCode } from './lifetime.ts'
 
 export type GatewayApi = AsyncDisposable & {
   readonly url: string
@@ -41,7 +40,8 @@ export async function openGateway(context: Context, config: Config, key: string 
   const credentials = key ?? (context.env['MCP_GATEWAY_KEY'] || undefined)
   if (config.port !== 0 && (credentials !== undefined || config.auth.type === 'none')) {
     const { who } = await probe(url)
-    if (who === 'gateway') return { ...client(url, credentials), isRunning: true, [Symbol.asyncDispose]: async () => {} }
+    if (who === 'gateway')
+      return { ...client(url, credentials), isRunning: true, [Symbol.asyncDispose]: async () => {} }
   }
   return await startOwn(context, config)
 }
@@ -74,7 +74,7 @@ async function startOwn(context: Context, config: Config): Promise<GatewayApi> {
     version: context.version,
   })
   const signals = closeOnSignal(() => gateway.close())
-  void signals.closed.then(() => process.exit(exitCodes.failed))
+  void signals.closed.then((signal) => process.exit(signalExitCode(signal)))
   const dispose = async (): Promise<void> => {
     await gateway.close()
     signals[Symbol.dispose]()

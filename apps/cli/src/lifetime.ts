@@ -1,22 +1,22 @@
 /** Ctrl-C and `kill` must not leave servers behind: they run in process groups of their own and would outlive us. */
+import { constants } from 'node:os'
 import { killAllGroups } from '@mcp-gateway/wire'
-import { exitCodes } from './exit-codes.ts'
 
 export type Signals = Disposable & {
   /** Resolves when a signal came and `close` has ended. */
-  readonly closed: Promise<void>
+  readonly closed: Promise<NodeJS.Signals>
 }
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** The first signal closes in order; the second exits at once. */
 export function closeOnSignal(close: () => Promise<void>): Signals {
-  const { promise: closed, resolve, reject } = Promise.withResolvers<void>()
+  const { promise: closed, resolve, reject } = Promise.withResolvers<NodeJS.Signals>()
   let isClosing = false
-  const onSignal = (): void => {
-    if (isClosing) process.exit(exitCodes.failed)
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (isClosing) process.exit(signalExitCode(signal))
     isClosing = true
-    close().then(resolve, reject)
+    close().then(() => resolve(signal), reject)
   }
   for (const signal of SIGNALS) process.on(signal, onSignal)
   process.on('exit', killAllGroups)
@@ -27,4 +27,9 @@ export function closeOnSignal(close: () => Promise<void>): Signals {
       process.off('exit', killAllGroups)
     },
   }
+}
+
+/** As a shell counts. */
+export function signalExitCode(signal: NodeJS.Signals): number {
+  return 128 + constants.signals[signal]
 }

@@ -4,6 +4,8 @@ export type Translation = {
   readonly text: string
   /** Variables that take the place of a question the other program would have asked. */
   readonly asked: readonly { readonly name: string; readonly input: string }[]
+  /** Variables it names without a default. */
+  readonly named: readonly string[]
   readonly unknown: readonly string[]
 }
 
@@ -12,17 +14,26 @@ export type Translation = {
  * - Cursor: `${env:NAME}`, `${workspaceFolder}`, `${userHome}`
  * - VS Code: the same, and `${input:id}`
  */
-export function translateReferences(value: string, places: { readonly cwd: string; readonly home: string }): Translation {
+export function translateReferences(
+  value: string,
+  places: { readonly cwd: string; readonly home: string },
+): Translation {
   const asked: { name: string; input: string }[] = []
+  const named: string[] = []
   const unknown: string[] = []
   const text = value.replaceAll(/\$\{([^}]*)\}|\$(?=[{$])/g, (whole, inner?: string) => {
     if (inner === undefined) return '$$'
     if (/^[A-Za-z_]\w*(:-.*)?$/s.test(inner)) {
       if (inner === 'workspaceFolder' || inner === 'cwd') return escapeDollars(places.cwd)
-      return inner === 'userHome' ? escapeDollars(places.home) : whole
+      if (inner === 'userHome') return escapeDollars(places.home)
+      if (!inner.includes(':')) named.push(inner)
+      return whole
     }
     const env = /^env:([A-Za-z_]\w*)$/.exec(inner)
-    if (env !== null) return `\${${env[1]}}`
+    if (env?.[1] !== undefined) {
+      named.push(env[1])
+      return `\${${env[1]}}`
+    }
     const input = /^input:(.+)$/.exec(inner)?.[1]
     if (input !== undefined) {
       const name = variableName(input)
@@ -32,7 +43,7 @@ export function translateReferences(value: string, places: { readonly cwd: strin
     unknown.push(whole)
     return `$${whole}`
   })
-  return { text, asked, unknown }
+  return { text, asked, named, unknown }
 }
 
 /** Text that means itself after interpolation: expand(escapeDollars(t)) = t. */
@@ -41,6 +52,10 @@ export function escapeDollars(text: string): string {
 }
 
 export function variableName(...words: readonly string[]): string {
-  const name = words.join('_').toUpperCase().replaceAll(/[^A-Z0-9]+/g, '_').replaceAll(/^_+|_+$/g, '')
+  const name = words
+    .join('_')
+    .toUpperCase()
+    .replaceAll(/[^A-Z0-9]+/g, '_')
+    .replaceAll(/^_+|_+$/g, '')
   return /^[A-Z]/.test(name) ? name : `V_${name}`
 }

@@ -1,6 +1,6 @@
 /** The files `init` and `serve --init` make. */
 import { parseDocument } from 'yaml'
-import { append, type Entry } from './config-document.ts'
+import { append, renderYaml, type Entry } from './config-document.ts'
 
 export const SCHEMA_FILE = 'gateway.schema.json'
 
@@ -16,7 +16,7 @@ export function renderConfig({ port, key, servers }: TemplateOptions): string {
   const draft = { file: '', text: '', document }
   append(draft, 'keys', key)
   for (const server of servers) append(draft, 'servers', server)
-  return document.toString({ lineWidth: 0 })
+  return renderYaml(document, '')
 }
 
 function head(port: number): string {

@@ -120,10 +120,25 @@ const fileSchema = z.strictObject({
 
 /** Checks keys and types; rules between settings are in config-checks.ts. */
 export function checkShape(value: unknown): { readonly config: Config } | { readonly problems: readonly Problem[] } {
-  const parsed = fileSchema.safeParse(value)
+  const parsed = fileSchema.safeParse(withoutEmpty(value))
   if (!parsed.success) return { problems: parsed.error.issues.flatMap(toProblems) }
   const { $schema: _, auth, servers, ...rest } = parsed.data
   return { config: { ...rest, auth: { ...auth, keys: auth.keys.map(toKey) }, servers: servers.map(toServer) } }
+}
+
+const sections = new Set(
+  'auth keys servers limits log allowedHosts allowedOrigins roles tags args env headers'.split(' '),
+)
+
+/** `servers:` with nothing, or only comments, after it is an empty list to a person and a null to YAML. */
+function withoutEmpty(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutEmpty)
+  if (typeof value !== 'object' || value === null) return value
+  const kept = Object.entries(value).filter(([key, item]) => item !== null || !sections.has(key))
+  // The names in these two maps are the user's own.
+  return Object.fromEntries(
+    kept.map(([key, item]) => [key, key === 'env' || key === 'headers' ? item : withoutEmpty(item)]),
+  )
 }
 
 /** JSON Schema (draft-07, which every YAML editor plug-in reads) of the configuration file. */

@@ -1,6 +1,7 @@
 /** The listening side: paths to endpoints. `/mcp` is answered on node:http itself; everything else is Hono's. */
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server as NodeServer, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { readCredentials, type Caller } from '@mcp-gateway/auth'
 import { errorResponse, type HttpEndpoint } from '@mcp-gateway/wire'
@@ -22,13 +23,33 @@ export type HttpServerOptions = {
   readonly logger: Logger
 }
 
+/** Who a connection showed to be a moment ago, with the very same headers: one hash a second instead of one per request. */
+type Remembered = {
+  readonly authorization: string | undefined
+  readonly apiKey: string | string[] | undefined
+  readonly caller: Caller
+  readonly until: number
+}
+/** How long a key may stay good on a connection after it expired. */
+const REMEMBER_MS = 1000
+
 const SINGLE_SERVER = '/mcp/server/'
 const REQUEST_ID = /^[\w.:-]{1,128}$/
 
 export function createHttpServer(options: HttpServerOptions): NodeServer {
   const { guard, pipeline, logger } = options
 
-  const authenticate = (req: IncomingMessage): Caller => onRequest(readCredentials(req.headers), pipeline)
+  const remembered = new WeakMap<Socket, Remembered>()
+  const authenticate = (req: IncomingMessage): Caller => {
+    const { authorization, 'x-api-key': apiKey } = req.headers
+    const known = remembered.get(req.socket)
+    if (known !== undefined && known.authorization === authorization && known.apiKey === apiKey && Date.now() < known.until) {
+      return known.caller
+    }
+    const caller = onRequest(readCredentials(req.headers), pipeline)
+    remembered.set(req.socket, { authorization, apiKey, caller, until: Date.now() + REMEMBER_MS })
+    return caller
+  }
 
   const mcp = (req: IncomingMessage, res: ServerResponse, path: string, requestId: string): Promise<void> => {
     const caller = authenticate(req)
@@ -36,10 +57,12 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
     const endpoint = options.endpoint(serverId)
     if (endpoint === undefined)
       throw new GatewayError('GATEWAY_UNKNOWN_SERVER', `there is no server ${serverId?.slice(0, 64)}`)
-    return endpoint.handle(req, res, { caller, requestId, principal: caller.id })
+    const responseHeaders = { 'x-request-id': requestId }
+    return endpoint.handle(req, res, { caller, requestId, principal: caller.id, responseHeaders })
   }
 
   const onRest = async (req: IncomingMessage, res: ServerResponse, requestId: string): Promise<void> => {
+    res.setHeader('x-request-id', requestId)
     const app = await options.rest()
     const listener = getRequestListener(
       (request) => app.fetch(request, { requestId, caller: () => authenticate(req) }),
@@ -51,7 +74,6 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
   const answer = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
     const given = req.headers['x-request-id']
     const requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
-    res.setHeader('x-request-id', requestId)
     try {
       if (options.isStopping()) throw new GatewayError('GATEWAY_STOPPING', 'the gateway is stopping')
       guard(req.headers)
@@ -75,6 +97,7 @@ function refuse(error: unknown, req: IncomingMessage, res: ServerResponse, reque
   logger[level]({ requestId, code: failure.code, method: req.method, ...(level === 'error' && { error }) }, 'refused')
   if (res.headersSent) return void res.destroy()
   if (failure.status === 401) res.setHeader('www-authenticate', 'Bearer realm="mcp-gateway"')
+  res.setHeader('x-request-id', requestId)
   // The body was not read: what follows on this connection would be taken for a request.
   res.setHeader('connection', 'close')
   const isMcp = pathOf(req.url ?? '/').startsWith('/mcp')

@@ -42,7 +42,7 @@ function expand(
     const value = Object.hasOwn(env, name) ? env[name] : undefined
     if (value !== undefined) return value
     if (fallback !== undefined) return fallback
-    const message = `environment variable ${name} is not set, and \${${name}} has no default (\${${name}:-default})`
+    const message = `environment variable ${name} is not set, and \${${name}} has no default`
     report({ message, variable: name })
     return whole
   })

@@ -20,7 +20,14 @@ const refusal = (text: string, env: Record<string, string> = {}): ConfigError =>
 }
 
 describe('parseConfig', () => {
-  test.each(['', '# nothing yet\n', '{}', 'servers: []'])('%j is a complete configuration', (text) => {
+  test.each([
+    '',
+    '# nothing yet\n',
+    '{}',
+    'servers: []',
+    'servers:\n  # - id: later\nauth:\nlog:\n',
+    'auth:\n  keys:\n',
+  ])('%j is a complete configuration', (text) => {
     expect(parse(text)).toEqual({
       host: '127.0.0.1',
       port: 3100,
@@ -105,6 +112,14 @@ servers:
         headers: {},
       },
     ])
+  })
+
+  test('what is empty is empty, not wrong; what is required is still required', () => {
+    const text = 'servers:\n  - { id: a, command: n, args: , env: , tags:  }\n  - { id: b, url: http://x, headers:  }'
+    expect(parse(text).servers).toMatchObject([{ args: [], env: {}, tags: [] }, { headers: {} }])
+    expect(refusal('servers: [{ id: a, command:  }]').message).toContain('servers[0].command: is empty')
+    expect(refusal('servers: [{ id: a, command: n, env: { A:  } }]').message).toContain('servers[0].env.A: is empty')
+    expect(refusal('port:').message).toContain('port: is empty')
   })
 
   test('reads JSON with a $schema', () => {

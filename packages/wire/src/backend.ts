@@ -4,7 +4,11 @@ import type { Exchange } from './exchange.ts'
 import type { JsonRpcMessage, JsonRpcNotification, JsonRpcRequest, JsonRpcResponse } from './json-rpc.ts'
 
 /** `principal` binds a session: the same id presented by anybody else is an unknown session. */
-export type Context = { readonly principal: string }
+export type Context = {
+  readonly principal: string
+  /** Go out with every answer, e.g. a request id. Given here rather than set on the response, which would cost 1 µs. */
+  readonly responseHeaders?: Readonly<Record<string, string>> | undefined
+}
 
 export interface Backend<C extends Context> {
   /** One request of the modern era. */

@@ -7,6 +7,7 @@
 import { META_SUBSCRIPTION, META_VERSION } from './era.ts'
 import { WireError } from './errors.ts'
 import { createMailbox, type Exchange, type Mailbox } from './exchange.ts'
+import type { Headers } from './headers.ts'
 import {
   idKey,
   isObject,
@@ -40,8 +41,8 @@ export type CorrelatorOptions = {
 export type RequestOptions = {
   /** Aborting cancels the request at the server. The reason may be the params of the client's `notifications/cancelled`. */
   readonly signal?: AbortSignal | undefined
-  /** `Mcp-Param-*` and the like, in lower case, for HTTP upstreams. */
-  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** The headers the request came with, in lower case. Of these only `Mcp-Param-*` ever go on. */
+  readonly headers?: Headers | undefined
 }
 
 export type Correlator = {
@@ -71,10 +72,6 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
 
   const drop = (entry: Pending): void => {
     pending.delete(entry.id)
-    if (pending.size === 0 && sweep !== undefined) {
-      clearInterval(sweep)
-      sweep = undefined
-    }
   }
 
   const cancel = (entry: Pending, reason: unknown): void => {
@@ -151,6 +148,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     respond,
     close(error) {
       closed ??= error
+      clearInterval(sweep)
       for (const entry of pending.values()) {
         drop(entry)
         entry.mailbox.fail(error)

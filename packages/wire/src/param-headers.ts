@@ -76,3 +76,14 @@ function isPrimitive(type: unknown): type is string {
 function isDecimal(text: string | undefined): text is string {
   return text !== undefined && /^-?\d+(?:\.\d+)?$/.test(text)
 }
+
+/** The `Mcp-Param-*` of a request: intermediaries must pass on those they don't know. Nothing else of a client's headers goes on. */
+export function onlyParamHeaders(headers: Headers | undefined): Record<string, string> {
+  const found: Record<string, string> = {}
+  for (const name in headers) {
+    if (!name.startsWith('mcp-param-')) continue
+    const value = single(headers, name)
+    if (value !== undefined) found[name] = value
+  }
+  return found
+}

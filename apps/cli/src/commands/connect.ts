@@ -23,9 +23,9 @@ export type ConnectOptions = {
 export function connect(context: Context, options: ConnectOptions): void {
   const { client, name = 'gateway' } = options
   if (!isClient(client)) throw new CliError('CLI_USAGE', `the clients are ${clients.join(', ')}, not "${client}"`)
-  const url = endpointUrl(context, options)
-  const { key } = options
-  const entry = clientEntry(client, { url, key, name, self: context.self })
+  const { key, server } = options
+  const described = { base: baseUrl(context, options), server, key, name, self: context.self }
+  const entry = clientEntry(client, described)
   const target = targetFile(context, client, options.scope)
   if (options.write === true) {
     if (client === 'claude-desktop' && key === undefined) {
@@ -40,24 +40,23 @@ export function connect(context: Context, options: ConnectOptions): void {
     return
   }
   const document = clientDocument(entry, name)
-  const command = client === 'claude-code' ? `\nor run:\n\n${claudeCodeCommand({ url, key, name })}\n` : ''
+  const command = client === 'claude-code' ? `\nor run:\n\n${claudeCodeCommand(described)}\n` : ''
   const text = `Put this into ${shown(context, target)}:\n\n${JSON.stringify(document, null, 2)}\n${command}\n${nextStep(client, key)}`
   reply(context, { client, file: target, name, document }, text)
 }
 
-function endpointUrl(context: Context, { url, server }: ConnectOptions): string {
-  const path = server === undefined ? '/mcp' : `/mcp/server/${server}`
+function baseUrl(context: Context, { url, server }: ConnectOptions): string {
   if (url !== undefined) {
     const parsed = URL.parse(url)
-    if (parsed === null || !/^https?:$/.test(parsed.protocol)) throw new CliError('CLI_USAGE', `"${url}" is not an http URL`)
-    return parsed.pathname === '/' ? `${parsed.origin}${path}` : parsed.href
+    if (parsed !== null && /^https?:$/.test(parsed.protocol)) return parsed.href.replace(/\/(mcp\/?)?$/, '')
+    throw new CliError('CLI_USAGE', `--url must be an address such as http://127.0.0.1:3100, not "${url}"`)
   }
   const { config } = loadConfig(context)
   if (server !== undefined && !config.servers.some(({ id }) => id === server)) {
     const hint = `There is ${config.servers.map(({ id }) => id).join(', ') || 'none'}.`
     throw new CliError('CLI_NOT_FOUND', `there is no server "${server}"`, { hint })
   }
-  return `${urlOf(config)}${path}`
+  return urlOf(config)
 }
 
 function targetFile(context: Context, client: Client, scope: string | undefined): string {
@@ -65,7 +64,10 @@ function targetFile(context: Context, client: Client, scope: string | undefined)
   const [first] = own
   const found = scope === undefined ? first : own.find((item) => item.scope === scope)
   if (found !== undefined) return found.file
-  throw new CliError('CLI_USAGE', `${client} has no file of scope "${scope}"; it has ${own.map((item) => item.scope).join(', ')}`)
+  throw new CliError(
+    'CLI_USAGE',
+    `${client} has no file of scope "${scope}"; it has ${own.map((item) => item.scope).join(', ')}`,
+  )
 }
 
 /** Changes two values and leaves every other byte of the file: it is the person's, comments and all. */
@@ -78,7 +80,11 @@ function merge(file: string, name: string, { parent, entry, input }: ClientEntry
   if (errors.length > 0 || !isMap) {
     throw new CliError('CLI_FAILED', `${file} is not a JSON object; it was left as it is`)
   }
-  const formattingOptions = { insertSpaces: !/^\t/m.test(before), tabSize: 2, eol: before.includes('\r\n') ? '\r\n' : '\n' }
+  const formattingOptions = {
+    insertSpaces: !/^\t/m.test(before),
+    tabSize: 2,
+    eol: before.includes('\r\n') ? '\r\n' : '\n',
+  }
   let after = applyEdits(before, modify(before, [parent, name], entry, { formattingOptions }))
   if (input !== undefined) {
     const inputs = (root as { inputs?: unknown }).inputs

@@ -51,7 +51,12 @@ function checkConfig(context: Context, checks: Check[]): LoadedConfig | undefine
       const mend = onlyVariables ? `Set what is missing: ${toExport}` : 'Correct the lines above.'
       checks.push({ id, status: 'failed', message: error.message, mend })
     } else if (error instanceof CliError) {
-      checks.push({ id, status: 'failed', message: error.message, ...(error.hint !== undefined && { mend: error.hint }) })
+      checks.push({
+        id,
+        status: 'failed',
+        message: error.message,
+        ...(error.hint !== undefined && { mend: error.hint }),
+      })
     } else throw error
     return undefined
   }
@@ -60,12 +65,18 @@ function checkConfig(context: Context, checks: Check[]): LoadedConfig | undefine
 function checkKeys(context: Context, { file, config }: LoadedConfig): readonly Check[] {
   const id = 'keys'
   const { type, keys } = config.auth
-  if (type === 'none') return [{ id, status: 'warning', message: 'auth.type is none: every program on this machine may call' }]
+  if (type === 'none')
+    return [{ id, status: 'warning', message: 'auth.type is none: every program on this machine may call' }]
   const usable = keys.filter(({ enabled, expiresAt = Infinity }) => enabled && expiresAt > Date.now())
   const checks: Check[] = [
     usable.length > 0
       ? { id, status: 'ok', message: `${usable.length} of ${keys.length} API keys can be used` }
-      : { id, status: 'failed', message: 'nobody can call: there is no usable API key', mend: 'mcp-gateway keys create "My Agent" agent-1' },
+      : {
+          id,
+          status: 'failed',
+          message: 'nobody can call: there is no usable API key',
+          mend: 'mcp-gateway keys create "My Agent" agent-1',
+        },
   ]
   // By the file and not by the parsed value, which may come from a variable.
   const hasPlainKey = /\bgw_[A-Za-z0-9_-]{20,}/.test(readFileSync(file, 'utf8'))
@@ -83,9 +94,11 @@ async function checkPort(config: Config): Promise<Check> {
   if (config.port === 0) return { id, status: 'ok', message: 'the system chooses the port' }
   const error = await tryListen(config)
   if (error === undefined) return { id, status: 'ok', message: `${place} is free` }
-  if (error !== 'EADDRINUSE') return { id, status: 'failed', message: `${place}: ${error}`, mend: 'Choose another host or port.' }
+  if (error !== 'EADDRINUSE')
+    return { id, status: 'failed', message: `${place}: ${error}`, mend: 'Choose another host or port.' }
   const presence = await probe(urlOf(config))
-  if (presence.who === 'gateway') return { id, status: 'ok', message: `${place}: a gateway ${presence.version} is running` }
+  if (presence.who === 'gateway')
+    return { id, status: 'ok', message: `${place}: a gateway ${presence.version} is running` }
   return {
     id,
     status: 'failed',
@@ -105,7 +118,9 @@ async function tryListen({ host, port }: Config): Promise<string | undefined> {
 async function checkServers(context: Context, config: Config, key: string | undefined): Promise<readonly Check[]> {
   const enabled = config.servers.filter((server) => server.enabled)
   if (enabled.length === 0) {
-    return [{ id: 'servers', status: 'warning', message: 'no server is enabled', mend: 'mcp-gateway servers add --help' }]
+    return [
+      { id: 'servers', status: 'warning', message: 'no server is enabled', mend: 'mcp-gateway servers add --help' },
+    ]
   }
   try {
     await using gateway = await openGateway(context, config, key)
@@ -117,24 +132,41 @@ async function checkServers(context: Context, config: Config, key: string | unde
         const message = `server ${server.id} is not known to the running gateway`
         return { id, status: 'warning', message, mend: 'Start the gateway again: it runs with an older configuration.' }
       }
-      if (result.ok) return { id, status: 'ok', message: `server ${server.id}: ${result.tools} tools, ${result.elapsedMs} ms` }
-      return { id, status: 'failed', message: `server ${server.id}: ${result.error}`, mend: mendServer(context, server) }
+      if (result.ok)
+        return { id, status: 'ok', message: `server ${server.id}: ${result.tools} tools, ${result.elapsedMs} ms` }
+      return {
+        id,
+        status: 'failed',
+        message: `server ${server.id}: ${result.error}`,
+        mend: mendServer(context, server),
+      }
     })
   } catch (error) {
     if (!(error instanceof CliError)) throw error
-    return [{ id: 'servers', status: 'failed', message: error.message, ...(error.hint !== undefined && { mend: error.hint }) }]
+    return [
+      {
+        id: 'servers',
+        status: 'failed',
+        message: error.message,
+        ...(error.hint !== undefined && { mend: error.hint }),
+      },
+    ]
   }
 }
 
 function mendServer({ env, cwd }: Context, server: ServerConfig): string {
-  if (server.transport !== 'stdio') return `Is ${new URL(server.url).origin} reachable from here, and are the headers right?`
+  if (server.transport !== 'stdio')
+    return `Is ${new URL(server.url).origin} reachable from here, and are the headers right?`
   const base = server.cwd ?? cwd
-  if (!isRunnable(server.command, env['PATH'] ?? '', base)) return `There is no program "${server.command}": install it or give its path.`
+  if (!isRunnable(server.command, env['PATH'] ?? '', base))
+    return `There is no program "${server.command}": install it or give its path.`
   return `Run it by hand to see what it says: ${[server.command, ...server.args].join(' ')}`
 }
 
 function isRunnable(command: string, path: string, cwd: string): boolean {
-  const candidates = /[/\\]/.test(command) ? [resolve(cwd, command)] : path.split(delimiter).map((folder) => join(isAbsolute(folder) ? folder : resolve(cwd, folder), command))
+  const candidates = /[/\\]/.test(command)
+    ? [resolve(cwd, command)]
+    : path.split(delimiter).map((folder) => join(isAbsolute(folder) ? folder : resolve(cwd, folder), command))
   return candidates.some((file) => {
     try {
       accessSync(file, constants.X_OK)

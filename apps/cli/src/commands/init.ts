@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { clientFiles, existingClientFiles, isClient, type ClientFile } from '../client-files.ts'
 import { importServers, type Import } from '../client-import.ts'
-import { DEFAULT_FILE, DEMO_FOLDER, parsePort, shown } from '../config-file.ts'
+import { DEFAULT_FILE, DEFAULT_PORT, DEMO_FOLDER, parsePort, shown } from '../config-file.ts'
 import { reply, type Context } from '../context.ts'
 import { createConfig, problemOf } from '../create-config.ts'
 import { demoServers } from '../demo.ts'
@@ -28,13 +28,17 @@ export async function init(context: Context, options: InitOptions): Promise<void
   const given = {
     files: options.from.flatMap((source) => sourceFiles(context, source)),
     demo: options.demo === true,
-    port: parsePort(options.port ?? '3100', '--port'),
+    port: options.port === undefined ? DEFAULT_PORT : parsePort(options.port, '--port'),
   }
   const asks = context.isInteractive && options.yes !== true && !context.json
   const { files, demo, port } = asks ? await ask(context, given) : given
 
   const imported = files.map((source) => ({ source, ...importFile(context, source) }))
-  const merged = mergeImports(imported, demo ? demoServers(context.cwd, resolve(dirname(file), DEMO_FOLDER)) : [])
+  const merged = mergeImports(
+    context,
+    imported,
+    demo ? demoServers(context.cwd, resolve(dirname(file), DEMO_FOLDER)) : [],
+  )
   const created = createConfig(context, { file, port, servers: merged.servers, force: options.force === true })
 
   const ids = merged.servers.map(({ id }) => id)
@@ -51,13 +55,13 @@ function importFile(context: Context, file: string): Import {
 }
 
 /** A server that two clients have is one server; the first file wins. */
-function mergeImports(imports: readonly Import[], demo: readonly Readonly<Record<string, unknown>>[]): Merged {
+function mergeImports(context: Context, imports: readonly Import[], demo: Import['servers']): Merged {
   const servers: Import['servers'][number][] = []
   const skipped = imports.flatMap((one) => one.skipped)
-  const candidates = [...imports.flatMap((one) => one.servers), ...demo] as Import['servers']
-  for (const server of candidates) {
+  for (const server of [...imports.flatMap((one) => one.servers), ...demo]) {
     const problem = problemOf(server)
-    if (servers.some(({ id }) => id === server.id)) skipped.push({ name: server.id, reason: 'another file has it, too' })
+    if (servers.some(({ id }) => id === server.id))
+      skipped.push({ name: server.id, reason: 'another file has it, too' })
     else if (problem !== undefined) skipped.push({ name: server.id, reason: problem })
     else servers.push(server)
   }
@@ -66,7 +70,8 @@ function mergeImports(imports: readonly Import[], demo: readonly Readonly<Record
   return {
     servers,
     skipped,
-    exports: exports.filter(({ where }) => isKept(where)),
+    // What is set already needs no telling.
+    exports: exports.filter(({ name, where }) => isKept(where) && context.env[name] === undefined),
     notes: imports.flatMap((one) => one.notes).filter(isKept),
   }
 }
@@ -87,8 +92,8 @@ function sourceFiles(context: Context, source: string): readonly string[] {
 
 async function ask(context: Context, given: Answers): Promise<Answers> {
   const { cancel, confirm, intro, isCancel, multiselect, text } = await import('@clack/prompts')
-  const answered = <T>(value: T | symbol): T => {
-    if (!isCancel(value)) return value as T
+  const answered = <T>(value: T): Exclude<T, symbol> => {
+    if (!isCancel(value)) return value as Exclude<T, symbol>
     cancel('Nothing was written.')
     throw new CliError('CLI_FAILED', 'cancelled')
   }
@@ -101,14 +106,16 @@ async function ask(context: Context, given: Answers): Promise<Answers> {
           await multiselect({
             message: 'Take servers over from? (space selects, enter goes on)',
             options: candidates.map(({ file, client, count }) => {
-              return { value: file, label: client, hint: `${count} servers in ${shown(context, file)}` }
+              return { value: file, label: client, hint: `${shown(context, file)}, servers: ${count}` }
             }),
             required: false,
           }),
         )
   const demo =
     given.demo ||
-    answered(await confirm({ message: 'Add two demo servers (everything, filesystem)?', initialValue: files.length === 0 }))
+    answered(
+      await confirm({ message: 'Add two demo servers (everything, filesystem)?', initialValue: files.length === 0 }),
+    )
   const validate = (value: string | undefined): string | undefined =>
     /^\d{1,5}$/.test(value ?? '') && Number(value) <= 65_535 ? undefined : 'A number from 0 to 65535'
   const port = answered(await text({ message: 'Port', initialValue: String(given.port), validate }))
@@ -141,7 +148,8 @@ function describe(context: Context, file: string, key: string, { servers, export
     const width = Math.max(...exports.map(({ name }) => name.length))
     lines.push(...exports.map(({ name, where }) => `  export ${name}=…${' '.repeat(width - name.length)}  # ${where}`))
   }
-  if (skipped.length > 0) lines.push('', 'Not taken over:', ...skipped.map(({ name, reason }) => `  ${name}: ${reason}`))
+  if (skipped.length > 0)
+    lines.push('', 'Not taken over:', ...skipped.map(({ name, reason }) => `  ${name}: ${reason}`))
   if (notes.length > 0) lines.push('', 'Mind:', ...notes.map((note) => `  ${note}`))
   lines.push('', 'Next: mcp-gateway serve, then mcp-gateway connect claude-code (or cursor, vscode, claude-desktop).')
   return lines.join('\n')

@@ -46,11 +46,20 @@ export function listKeys(context: Context): void {
     consumerId: String(entry['consumerId']),
     roles: rolesOf(entry),
     enabled: entry['enabled'] !== false,
-    ...(entry['expiresAt'] !== undefined && { expiresAt: new Date(entry['expiresAt'] as string | number).toISOString() }),
+    ...(entry['expiresAt'] !== undefined && {
+      expiresAt: new Date(entry['expiresAt'] as string | number).toISOString(),
+    }),
   }))
   const rows = keys.map(({ id, name, consumerId, roles, enabled, expiresAt }) => {
     const expired = expiresAt !== undefined && Date.parse(expiresAt) <= Date.now()
-    return [id, name, consumerId, roles.join(','), enabled ? (expired ? 'expired' : 'enabled') : 'revoked', expiresAt ?? '']
+    return [
+      id,
+      name,
+      consumerId,
+      roles.join(','),
+      enabled ? (expired ? 'expired' : 'enabled') : 'revoked',
+      expiresAt ?? '',
+    ]
   })
   const text = rows.length === 0 ? `${shown(context, document.file)} has no keys.` : table([header, ...rows])
   reply(context, { keys }, text)
@@ -77,7 +86,10 @@ export function parseExpiry(text: string, now: number): string {
   const time = span === null ? Date.parse(text) : now + Number(span[1]) * (span[2] === 'd' ? 86_400_000 : 3_600_000)
   const isDate = span !== null || /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/.test(text)
   if (!isDate || Number.isNaN(time)) {
-    throw new CliError('CLI_USAGE', `--expires must be a date (2027-01-31), a time with a zone, or 30d or 12h; not "${text}"`)
+    throw new CliError(
+      'CLI_USAGE',
+      `--expires must be a date (2027-01-31), a time with a zone, or 30d or 12h; not "${text}"`,
+    )
   }
   if (time <= now) throw new CliError('CLI_USAGE', `--expires ${text} is in the past`)
   return new Date(time).toISOString()

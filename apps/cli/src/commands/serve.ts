@@ -1,9 +1,19 @@
 /** `serve`: runs the gateway until it is told to stop. What a person needs goes to stdout, the log to stderr. */
 import { join } from 'node:path'
 import { startGateway, type RunningGateway } from '@mcp-gateway/gateway'
-import { claudeCodeCommand, clientDocument, clientEntry } from '../client-entries.ts'
+import { claudeCodeCommand, clientDocument, clientEntry, endpointOf } from '../client-entries.ts'
 import type { Client } from '../client-files.ts'
-import { DEFAULT_FILE, DEMO_FOLDER, findConfig, loadConfig, parsePort, shown, type LoadedConfig } from '../config-file.ts'
+import {
+  DEFAULT_FILE,
+  DEFAULT_PORT,
+  DEMO_FOLDER,
+  findConfig,
+  loadConfig,
+  parsePort,
+  portFromEnv,
+  shown,
+  type LoadedConfig,
+} from '../config-file.ts'
 import type { Context } from '../context.ts'
 import { createConfig, type CreatedConfig } from '../create-config.ts'
 import { demoServers } from '../demo.ts'
@@ -14,20 +24,28 @@ import { closeOnSignal } from '../lifetime.ts'
 export type ServeOptions = { readonly host?: string; readonly port?: string; readonly init?: boolean }
 
 export async function serve(context: Context, options: ServeOptions): Promise<void> {
-  const created = options.init === true && findConfig(context) === undefined ? createDemo(context) : undefined
-  const loaded = loadConfig(context, {
-    ...(options.host !== undefined && { host: options.host }),
-    ...(options.port !== undefined && { port: parsePort(options.port, '--port') }),
-  })
+  const { host } = options
+  const port = options.port === undefined ? portFromEnv(context.env) : parsePort(options.port, '--port')
+  const created = options.init === true && findConfig(context) === undefined ? createDemo(context, port) : undefined
+  const loaded = loadConfig(context, { ...(host !== undefined && { host }), ...(port !== undefined && { port }) })
   const gateway = await start(context, loaded)
   using signals = closeOnSignal(() => gateway.close())
   const servers = loaded.config.servers.filter(({ enabled }) => enabled).map(({ id }) => id)
   if (context.json) {
-    const { url, port } = gateway
     // One line: a program reads it while the gateway goes on.
-    context.print(JSON.stringify({ url, port, config: loaded.file, servers, ...(created && { key: created.key }) }))
+    context.print(
+      JSON.stringify({
+        url: gateway.url,
+        port: gateway.port,
+        config: loaded.file,
+        servers,
+        ...(created && { key: created.key }),
+      }),
+    )
   } else {
-    context.print(created === undefined ? greet(context, gateway, loaded, servers) : welcome(context, gateway, created, servers))
+    context.print(
+      created === undefined ? greet(context, gateway, loaded, servers) : welcome(context, gateway, created, servers),
+    )
   }
   await signals.closed
 }
@@ -52,16 +70,20 @@ async function start(context: Context, { config }: LoadedConfig): Promise<Runnin
     }
     if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
       const hint = 'host must be an address of this machine: 127.0.0.1, or 0.0.0.0 for all of them.'
-      throw new CliError('CLI_PORT_UNAVAILABLE', `${config.host} is not an address of this machine`, { cause: error, hint })
+      throw new CliError('CLI_PORT_UNAVAILABLE', `${config.host} is not an address of this machine`, {
+        cause: error,
+        hint,
+      })
     }
     throw error
   }
 }
 
-function createDemo(context: Context): CreatedConfig {
+/** A port that was asked for is written down, so that the next start without a word has it, too. */
+function createDemo(context: Context, port: number | undefined): CreatedConfig {
   const folder = join(context.cwd, DEMO_FOLDER)
   const servers = demoServers(context.cwd, folder)
-  return createConfig(context, { file: join(folder, DEFAULT_FILE), port: 3100, servers, force: false })
+  return createConfig(context, { file: join(folder, DEFAULT_FILE), port: port || DEFAULT_PORT, servers, force: false })
 }
 
 function greet(context: Context, gateway: RunningGateway, { file }: LoadedConfig, servers: readonly string[]): string {
@@ -74,12 +96,17 @@ function greet(context: Context, gateway: RunningGateway, { file }: LoadedConfig
 `
 }
 
-function welcome(context: Context, { url }: RunningGateway, created: CreatedConfig, servers: readonly string[]): string {
+function welcome(
+  context: Context,
+  { url }: RunningGateway,
+  created: CreatedConfig,
+  servers: readonly string[],
+): string {
   const { file, key } = created
-  const options = { url: `${url}/mcp`, key, name: 'gateway', self: context.self }
+  const options = { base: url, key, name: 'gateway', self: context.self }
   const snippet = (client: Client): string =>
     JSON.stringify(clientDocument(clientEntry(client, options), options.name), null, 2).replaceAll(/^/gm, '  ')
-  return `MCP Gateway ${context.version} listens on ${options.url}
+  return `MCP Gateway ${context.version} listens on ${endpointOf(options)}
 
   API key        ${key}
                  shown this once: only its hash is stored

@@ -28,12 +28,12 @@ const RESTART = 'A gateway that is running takes the change when it is started a
 export function listServers(context: Context): void {
   const document = openConfig(context)
   const servers = entriesOf(document, 'servers').map((entry) => ({
-    id: String(entry['id']),
-    name: String(entry['name'] ?? entry['id']),
+    id: textOf(entry, 'id'),
+    name: textOf(entry, 'name', textOf(entry, 'id')),
     enabled: entry['enabled'] !== false,
-    transport: entry['command'] === undefined ? String(entry['transport'] ?? 'http') : 'stdio',
-    // Arguments and headers may hold what should have been a reference: they are not shown.
-    target: String(entry['command'] ?? originOf(String(entry['url']))),
+    transport: entry['command'] === undefined ? textOf(entry, 'transport', 'http') : 'stdio',
+    // Arguments, headers and queries may hold what should have been a reference: they are not shown.
+    target: textOf(entry, 'command', withoutQuery(textOf(entry, 'url'))),
   }))
   const rows = servers.map((s) => [s.id, s.transport, s.enabled ? 'enabled' : 'disabled', s.target, s.name])
   const header = ['ID', 'TRANSPORT', 'STATE', 'RUNS', 'NAME']
@@ -132,7 +132,11 @@ function pairs(flag: string, texts: readonly string[], mark: '=' | ':', exports:
   )
 }
 
-function originOf(url: string): string {
-  const parsed = URL.parse(url)
-  return parsed === null ? url : `${parsed.origin}${parsed.pathname}`
+function textOf(entry: Entry, field: string, fallback: string = ''): string {
+  const value = entry[field]
+  return typeof value === 'string' ? value : fallback
+}
+
+function withoutQuery(url: string): string {
+  return url.replace(/\?.*$/s, '')
 }

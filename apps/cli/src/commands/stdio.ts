@@ -47,7 +47,8 @@ async function openEndpoint(
   const key = options.key ?? (context.env['MCP_GATEWAY_KEY'] || undefined)
   const url = options.url ?? (context.env['MCP_GATEWAY_URL'] || undefined)
   if (url !== undefined) {
-    if (!URL.canParse(url)) throw new CliError('CLI_USAGE', `--url must be an address like http://127.0.0.1:3100, not "${url}"`)
+    if (!URL.canParse(url))
+      throw new CliError('CLI_USAGE', `--url must be an address like http://127.0.0.1:3100, not "${url}"`)
     return { url: url.replace(/\/(?:mcp)?\/?$/, ''), key, [Symbol.asyncDispose]: async () => {} }
   }
   const { config } = loadConfig(context)

@@ -12,7 +12,11 @@ type Content = {
   readonly uri?: string
   readonly resource?: { readonly uri?: string; readonly text?: string }
 }
-type CallResult = { readonly content?: readonly Content[]; readonly structuredContent?: unknown; readonly isError?: boolean }
+type CallResult = {
+  readonly content?: readonly Content[]
+  readonly structuredContent?: unknown
+  readonly isError?: boolean
+}
 
 export async function listTools(
   context: Context,
@@ -35,7 +39,11 @@ export async function listTools(
     else if (options.server !== undefined) throw result.reason
     else failed.push({ server, message: String(Object(result.reason).message) })
   }
-  const rows = tools.map(({ server, name, description, title }) => [server, name, firstLine(description ?? title ?? '')])
+  const rows = tools.map(({ server, name, description, title }) => [
+    server,
+    name,
+    firstLine(description ?? title ?? ''),
+  ])
   const text = rows.length === 0 ? 'There are no tools.' : table([['SERVER', 'TOOL', 'WHAT IT DOES'], ...rows])
   reply(context, { tools, failed }, text)
   if (failed.length > 0) {
@@ -46,7 +54,12 @@ export async function listTools(
 
 export async function callTool(
   context: Context,
-  options: { readonly server: string; readonly tool: string; readonly input: string | undefined; readonly key?: string },
+  options: {
+    readonly server: string
+    readonly tool: string
+    readonly input: string | undefined
+    readonly key?: string
+  },
 ): Promise<void> {
   const args = parseArguments(options.input === '-' ? await context.readStdin() : (options.input ?? '{}'))
   const { config } = loadConfig(context)

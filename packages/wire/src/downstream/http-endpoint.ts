@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Backend, Context } from '../backend.ts'
 import { eraOf } from '../era.ts'
 import { WireError } from '../errors.ts'
-import { checkHeaders, checkNotificationHeaders, single, type Headers } from '../headers.ts'
+import { checkHeaders, checkNotificationHeaders, single } from '../headers.ts'
 import { isObject, isRequest, isResponse, type JsonRpcId, type JsonRpcMessage, type JsonRpcRequest } from '../json-rpc.ts'
 import { defaultParseLimits, parseBody, type ParseLimits } from '../parse.ts'
 import { describeWireFailure, failureResponse, readBody, requireJson, sendFailure, sendJson, type DescribeFailure } from './http-reply.ts' // prettier-ignore
@@ -78,7 +78,7 @@ export function createHttpEndpoint<C extends Context>(options: EndpointOptions<C
       const response = await session.initialize(message, context)
       if (isObject(response.result)) res.setHeader('mcp-session-id', id)
       else await table.remove(session)
-      sendJson(res, 200, response)
+      sendJson(res, 200, response, context.responseHeaders)
     } catch (error) {
       await table.remove(session)
       throw error
@@ -89,15 +89,15 @@ export function createHttpEndpoint<C extends Context>(options: EndpointOptions<C
     if (isRequest(message)) {
       checkHeaders(message, req.headers)
       const abort = new AbortController()
-      const exchange = backend.request(message, context, { signal: abort.signal, headers: paramHeaders(req.headers) })
-      return streamModern(exchange, res, abort, limits, (error) => {
+      const exchange = backend.request(message, context, { signal: abort.signal, headers: req.headers })
+      return streamModern(exchange, res, abort, limits, context.responseHeaders, (error) => {
         options.onFailure?.(error, context)
         return failureResponse(describeFailure(error), message.id)
       })
     }
     if (isResponse(message)) throw new WireError('WIRE_INVALID_MESSAGE', 'responses are not posted in this protocol version')
     checkNotificationHeaders(message, req.headers)
-    res.writeHead(202).end()
+    res.writeHead(202, context.responseHeaders).end()
     return backend.notify(message, context)
   }
 
@@ -123,27 +123,16 @@ export function createHttpEndpoint<C extends Context>(options: EndpointOptions<C
     const seen: { id?: JsonRpcId } = {}
     try {
       if (req.method === 'POST') await post(req, res, context, seen)
-      else if (req.method === 'GET' && req.headers['mcp-session-id'] !== undefined) findSession(req, context).listen(req, res)
+      else if (req.method === 'GET' && req.headers['mcp-session-id'] !== undefined) findSession(req, context).listen(req, res, context)
       else if (req.method === 'DELETE' && req.headers['mcp-session-id'] !== undefined) {
         await table.remove(findSession(req, context))
-        res.writeHead(200).end()
+        res.writeHead(200, context.responseHeaders).end()
       } else throw new WireError('WIRE_METHOD_NOT_ALLOWED', 'only POST is answered here without a session')
     } catch (error) {
       options.onFailure?.(error, context)
-      sendFailure(res, describeFailure(error), seen.id)
+      sendFailure(res, describeFailure(error), seen.id, context.responseHeaders)
     }
   }
 
   return { sessions: table.size, handle, close: table.close }
-}
-
-/** `Mcp-Param-*` pass on; intermediaries must forward those they don't know. Nothing else of the client's headers does. */
-function paramHeaders(headers: Headers): Record<string, string> | undefined {
-  let found: Record<string, string> | undefined
-  for (const name in headers) {
-    if (!name.startsWith('mcp-param-')) continue
-    const value = single(headers, name)
-    if (value !== undefined) (found ??= {})[name] = value
-  }
-  return found
 }

@@ -33,13 +33,15 @@ export function statusOf(response: JsonRpcResponse): number {
   }
 }
 
-export function sendJson(res: ServerResponse, status: number, body: unknown): void {
+export type ResponseHeaders = Readonly<Record<string, string>> | undefined
+
+export function sendJson(res: ServerResponse, status: number, body: unknown, headers?: ResponseHeaders): void {
   const text = JSON.stringify(body)
-  res.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
+  res.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), ...headers })
   res.end(text)
 }
 
-export function sendFailure(res: ServerResponse, failure: Failure, id?: JsonRpcId): void {
+export function sendFailure(res: ServerResponse, failure: Failure, id?: JsonRpcId, headers?: ResponseHeaders): void {
   if (res.headersSent || res.destroyed) {
     res.destroy()
     return
@@ -47,7 +49,7 @@ export function sendFailure(res: ServerResponse, failure: Failure, id?: JsonRpcI
   if (failure.status === 405) res.setHeader('allow', 'POST')
   // The rest of a refused body is not read: the connection is of no more use.
   if (failure.status === 413) res.setHeader('connection', 'close')
-  sendJson(res, failure.status, failureResponse(failure, id))
+  sendJson(res, failure.status, failureResponse(failure, id), headers)
 }
 
 /** The body as text. The adversary sends more than the limit, or stops in the middle: both end here. */

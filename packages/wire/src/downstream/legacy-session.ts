@@ -25,7 +25,7 @@ export type LegacySession<C extends Context> = {
   initialize(message: JsonRpcRequest, context: C): Promise<JsonRpcResponse>
   post(body: JsonRpcMessage | readonly JsonRpcMessage[], req: IncomingMessage, res: ServerResponse, context: C): Promise<void>
   /** The client opens or resumes a stream with GET. */
-  listen(req: IncomingMessage, res: ServerResponse): void
+  listen(req: IncomingMessage, res: ServerResponse, context: C): void
   /** To the client, outside of any request. */
   send(message: JsonRpcMessage): void
   dispose(): Promise<void>
@@ -110,7 +110,7 @@ export function createLegacySession<C extends Context>(options: LegacySessionOpt
     }
     const stream = createLegacyStream(String(nextStream++), primes(), limits)
     streams.set(stream.id, stream)
-    stream.attach(res, { startNow: false })
+    stream.attach(res, { startNow: false, headers: context.responseHeaders })
     const responses = await Promise.all(requests.map((request) => run(request, stream, context)))
     const given = responses.filter((response) => response !== undefined)
     stream.finish(given.length === 0 ? undefined : isBatch ? given : given[0])
@@ -141,21 +141,21 @@ export function createLegacySession<C extends Context>(options: LegacySessionOpt
       }
       for (const message of messages) if (!isRequest(message)) await oneWay(message, context)
       const requests = messages.filter(isRequest)
-      if (requests.length === 0) res.writeHead(202).end()
+      if (requests.length === 0) res.writeHead(202, context.responseHeaders).end()
       else await answer(requests, Array.isArray(body), res, context)
     },
-    listen(req, res) {
+    listen(req, res, { responseHeaders: headers }) {
       checkVersion(req)
       const last = single(req.headers, 'last-event-id')
       if (last === undefined) {
         const stream = standaloneStream()
         if (stream.isAttached()) throw new WireError('WIRE_STREAM_CONFLICT', 'this session has its event stream already')
-        return stream.attach(res, { startNow: true })
+        return stream.attach(res, { startNow: true, headers })
       }
       const [, id, seq] = /^(\d{1,9})_(\d{1,15})$/.exec(last) ?? []
       const stream = id === undefined ? undefined : streams.get(id)
       if (stream === undefined) throw new WireError('WIRE_INVALID_MESSAGE', 'Last-Event-ID names no stream of this session')
-      return stream.attach(res, { startNow: true, after: Number(seq) })
+      return stream.attach(res, { startNow: true, headers, after: Number(seq) })
     },
     send: (message) => standaloneStream().send(message),
     async dispose() {

@@ -6,7 +6,7 @@
 import type { ServerResponse } from 'node:http'
 import type { JsonRpcMessage } from '../json-rpc.ts'
 import { formatEvent, KEEP_ALIVE_COMMENT, SSE_HEADERS } from '../sse.ts'
-import { sendJson } from './http-reply.ts'
+import { sendJson, type ResponseHeaders } from './http-reply.ts'
 
 export type StreamLimits = {
   /** Events kept for a client that comes back. */
@@ -30,10 +30,16 @@ export type LegacyStream = {
   readonly isAttached: () => boolean
   readonly hasStarted: () => boolean
   /** A connection for the stream. `after` is the last event its client has seen; without it, what was never delivered follows. */
-  attach(res: ServerResponse, options: { readonly startNow: boolean; readonly after?: number }): void
+  attach(res: ServerResponse, options: AttachOptions): void
   send(message: JsonRpcMessage): void
   /** The end: as JSON when nothing was sent before, else as the last event. */
   finish(body: JsonRpcMessage | readonly JsonRpcMessage[] | undefined): void
+}
+
+export type AttachOptions = {
+  readonly startNow: boolean
+  readonly headers?: ResponseHeaders
+  readonly after?: number
 }
 
 type StoredEvent = { readonly seq: number; readonly text: string }
@@ -48,6 +54,7 @@ export function createLegacyStream(id: string, priming: boolean, limits: StreamL
   let finished = false
   let connection: ServerResponse | undefined
   let keepAlive: NodeJS.Timeout | undefined
+  let responseHeaders: ResponseHeaders
 
   const detach = (res: ServerResponse): void => {
     if (connection !== res) return
@@ -57,7 +64,7 @@ export function createLegacyStream(id: string, priming: boolean, limits: StreamL
 
   const start = (res: ServerResponse): void => {
     started = true
-    res.writeHead(200, SSE_HEADERS)
+    res.writeHead(200, { ...SSE_HEADERS, ...responseHeaders })
     res.flushHeaders()
     if (priming) res.write(`id: ${id}_${nextSeq - 1}\ndata: \n\n`)
     keepAlive = setInterval(() => res.write(KEEP_ALIVE_COMMENT), limits.keepAliveMs).unref()
@@ -97,7 +104,8 @@ export function createLegacyStream(id: string, priming: boolean, limits: StreamL
     id,
     isAttached: () => connection !== undefined,
     hasStarted: () => started,
-    attach(res, { startNow, after }) {
+    attach(res, { startNow, headers, after }) {
+      responseHeaders = headers
       const previous = connection
       connection = res
       res.once('close', () => detach(res))
@@ -113,7 +121,7 @@ export function createLegacyStream(id: string, priming: boolean, limits: StreamL
     finish(body) {
       finished = true
       if (connection !== undefined && !started && body !== undefined) {
-        sendJson(connection, 200, body)
+        sendJson(connection, 200, body, responseHeaders)
         events = []
         return
       }

@@ -6,7 +6,7 @@ import type { ServerResponse } from 'node:http'
 import type { Exchange } from '../exchange.ts'
 import type { JsonRpcResponse } from '../json-rpc.ts'
 import { formatEvent, KEEP_ALIVE_COMMENT, SSE_HEADERS } from '../sse.ts'
-import { sendJson, statusOf } from './http-reply.ts'
+import { sendJson, statusOf, type ResponseHeaders } from './http-reply.ts'
 import type { StreamLimits } from './legacy-stream.ts'
 
 export async function streamModern(
@@ -14,6 +14,7 @@ export async function streamModern(
   res: ServerResponse,
   abort: AbortController,
   limits: StreamLimits,
+  headers: ResponseHeaders,
   onError: (error: unknown) => JsonRpcResponse,
 ): Promise<void> {
   res.once('close', () => {
@@ -29,7 +30,7 @@ export async function streamModern(
         break
       }
       if (keepAlive === undefined) {
-        res.writeHead(200, SSE_HEADERS)
+        res.writeHead(200, { ...SSE_HEADERS, ...headers })
         keepAlive = setInterval(() => res.write(KEEP_ALIVE_COMMENT), limits.keepAliveMs).unref()
       }
       // A slow reader holds the exchange back; the mailbox behind it has a limit.
@@ -41,7 +42,7 @@ export async function streamModern(
   } finally {
     clearInterval(keepAlive)
   }
-  if (keepAlive === undefined) sendJson(res, statusOf(response), response)
+  if (keepAlive === undefined) sendJson(res, statusOf(response), response, headers)
   else res.end(formatEvent(response))
 }
 

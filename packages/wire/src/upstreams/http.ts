@@ -8,7 +8,7 @@
 import { META_VERSION, type Era } from '../era.ts'
 import { WireError } from '../errors.ts'
 import { createMailbox, type Exchange, type Mailbox } from '../exchange.ts'
-import { mirrorHeaders } from '../headers.ts'
+import { mirrorHeaders, type Headers } from '../headers.ts'
 import {
   isObject,
   isResponse,
@@ -18,6 +18,7 @@ import {
   type JsonRpcRequest,
   type JsonRpcResponse,
 } from '../json-rpc.ts'
+import { onlyParamHeaders } from '../param-headers.ts'
 import { parseUpstream } from '../parse.ts'
 import { readEvents } from '../sse.ts'
 import { defaultUpstreamLimits, type Upstream, type UpstreamEvents, type UpstreamLimits } from '../upstream.ts'
@@ -46,7 +47,7 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
     ...(session.version !== undefined && { 'mcp-protocol-version': session.version }),
   })
 
-  const post = (message: JsonRpcMessage, signal: AbortSignal, extra?: Readonly<Record<string, string>>): Promise<HttpReply> =>
+  const post = (message: JsonRpcMessage, signal: AbortSignal, extra?: Headers): Promise<HttpReply> =>
     client.send({
       method: 'POST',
       body: JSON.stringify(message),
@@ -55,7 +56,7 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
         'content-type': 'application/json',
         accept: 'application/json, text/event-stream',
         ...(eraOfMessage(message) === 'modern' ? mirrorHeaders(message as JsonRpcRequest) : sessionHeaders()),
-        ...extra,
+        ...onlyParamHeaders(extra),
       },
     })
 
@@ -100,7 +101,7 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
     return undefined
   }
 
-  const run = async (message: JsonRpcRequest, mailbox: Mailbox, signal: AbortSignal, touch: () => void, extra?: Readonly<Record<string, string>>): Promise<void> => {
+  const run = async (message: JsonRpcRequest, mailbox: Mailbox, signal: AbortSignal, touch: () => void, extra?: Headers): Promise<void> => {
     const reply = await post(message, signal, extra)
     touch()
     // A stateless legacy server issues no id; then none is sent.
