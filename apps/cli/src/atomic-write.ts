@@ -2,7 +2,6 @@
  * Files that hold keys and other people's settings: written beside their place and renamed into it, so that neither a
  * crash nor a full disk leaves half a file, and readable by their owner only unless they were readable before.
  */
-import { randomBytes } from 'node:crypto'
 import {
   closeSync,
   fchmodSync,
@@ -25,12 +24,15 @@ export type WriteOptions = {
   readonly mode?: number
 }
 
+/** A command holds its temporary file for milliseconds; an older one was left by a process that was killed. */
+const STALE_MS = 10_000
+
 export function writeAtomically(file: string, text: string, options: WriteOptions = {}): void {
   const target = resolveLink(file)
   const existing = statSync(target, { throwIfNoEntry: false })
-  const temporary = join(dirname(target), `.${basename(target)}.${randomBytes(6).toString('hex')}.tmp`)
-  // wx: a link that somebody put in this place beforehand is not followed.
-  const handle = openSync(temporary, 'wx', 0o600)
+  // One name for all writers, so that the file is the lock, too: whoever has it compares and renames undisturbed.
+  const temporary = join(dirname(target), `.${basename(target)}.tmp`)
+  const handle = openNew(temporary, file)
   try {
     try {
       writeFileSync(handle, text)
@@ -39,9 +41,7 @@ export function writeAtomically(file: string, text: string, options: WriteOption
     } finally {
       closeSync(handle)
     }
-    if (options.expected !== undefined && readFileSync(target, 'utf8') !== options.expected) {
-      throw new CliError('CLI_FILE_CHANGED', `${file} was changed by somebody else meanwhile`, { hint: 'Try again.' })
-    }
+    if (options.expected !== undefined && readFileSync(target, 'utf8') !== options.expected) throw changed(file)
     renameSync(temporary, target)
   } catch (error) {
     rmSync(temporary, { force: true })
@@ -49,12 +49,33 @@ export function writeAtomically(file: string, text: string, options: WriteOption
   }
 }
 
+/** wx: a link that somebody put in this place beforehand is not followed. */
+function openNew(temporary: string, file: string): number {
+  try {
+    return openSync(temporary, 'wx', 0o600)
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error
+    const other = statSync(temporary, { throwIfNoEntry: false })
+    if (other !== undefined && Date.now() - other.mtimeMs < STALE_MS) throw changed(file)
+    rmSync(temporary, { force: true })
+    return openSync(temporary, 'wx', 0o600)
+  }
+}
+
+function changed(file: string): CliError {
+  return new CliError('CLI_FILE_CHANGED', `${file} was changed by somebody else meanwhile`, { hint: 'Try again.' })
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
+}
+
 /** A configuration that is a symbolic link stays one. */
 function resolveLink(file: string): string {
   try {
     return realpathSync(file)
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return file
+    if (hasCode(error, 'ENOENT')) return file
     throw error
   }
 }

@@ -181,9 +181,10 @@ export function openAllServersSession(
       await Promise.all((await openConnections()).map(({ upstream }) => upstream.notify(message)))
     },
     async respond(message) {
-      const question = questions.get(String(message.id))
+      const id = typeof message.id === 'string' ? message.id : ''
+      const question = questions.get(id)
       if (question === undefined) return
-      questions.delete(String(message.id))
+      questions.delete(id)
       await question.connection.upstream.respond({ ...message, id: question.id })
     },
     async [Symbol.asyncDispose]() {

@@ -1,7 +1,7 @@
 /** Builds the parts from the configuration and holds them together. The only file that knows every package. */
 import type { AddressInfo } from 'node:net'
 import { createAuthenticator, type Authenticator, type Caller } from '@mcp-gateway/auth'
-import { baseEnvironment, createHttpEndpoint, type HttpEndpoint } from '@mcp-gateway/wire'
+import { baseEnvironment, createHttpEndpoint, killAllGroups, type HttpEndpoint } from '@mcp-gateway/wire'
 import { allServersBackend } from './all-servers.ts'
 import type { Config } from './config.ts'
 import type { CallContext } from './context.ts'
@@ -79,6 +79,9 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
   logger.info({ url, servers: servers.length }, 'listening')
 
+  // An exit that skips `close`, an uncaught error say, still takes the children along.
+  process.on('exit', killAllGroups)
+
   let closing: Promise<void> | undefined
   const close = async (): Promise<void> => {
     stopping = true
@@ -89,6 +92,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     await Promise.all(servers.map((server) => server.close()))
     http.closeAllConnections()
     await closed
+    process.off('exit', killAllGroups)
     logger.info('stopped')
   }
   return {

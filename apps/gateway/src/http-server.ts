@@ -43,7 +43,12 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
   const authenticate = (req: IncomingMessage): Caller => {
     const { authorization, 'x-api-key': apiKey } = req.headers
     const known = remembered.get(req.socket)
-    if (known !== undefined && known.authorization === authorization && known.apiKey === apiKey && Date.now() < known.until) {
+    if (
+      known !== undefined &&
+      known.authorization === authorization &&
+      known.apiKey === apiKey &&
+      Date.now() < known.until
+    ) {
       return known.caller
     }
     const caller = onRequest(readCredentials(req.headers), pipeline)

@@ -30,9 +30,11 @@ describe('modern, one server', () => {
     expect(answer.headers['content-type']).toBe('application/json')
     expect(answer.json()).toMatchObject({ id: 'my-id', result: { unknown: { kept: [1, null] } } })
     // What the server read, and what came back of what it wrote.
-    expect(answer.json<{ result: { line: string } }>().result.line).toContain('"odd":12345678901234567890.10')
+    expect((answer.json()['result'] as { line: string }).line).toContain('"odd":12345678901234567890.10')
     expect(answer.text).toContain('"amount":12345678901234567890.10')
-    expect(answer.json()['result']).toMatchObject({ received: { _meta: { traceparent: '00-ab-cd-01', baggage: 'x=1' } } })
+    expect(answer.json()['result']).toMatchObject({
+      received: { _meta: { traceparent: '00-ab-cd-01', baggage: 'x=1' } },
+    })
   })
 
   it('passes errors with their data, and the status that the revision wants', async () => {
@@ -44,7 +46,11 @@ describe('modern, one server', () => {
   it('streams when something precedes the result', async () => {
     const request = modern('tools/call', { name: 'ask', _meta: { progressToken: 'mine' } })
     const controller = new AbortController()
-    const response = await fetch(`${gateway.url}/mcp/server/one`, { method: 'POST', ...request, signal: controller.signal })
+    const response = await fetch(`${gateway.url}/mcp/server/one`, {
+      method: 'POST',
+      ...request,
+      signal: controller.signal,
+    })
     expect(response.headers.get('content-type')).toBe('text/event-stream')
     expect(response.headers.get('x-accel-buffering')).toBe('no')
     const reader = response.body?.getReader()
@@ -72,9 +78,15 @@ describe('modern, one server', () => {
   it('a child that dies fails its calls at once, and the next call has a new one', async () => {
     const from = Date.now()
     const answer = await send(gateway, '/mcp/server/two', modern('tools/call', { name: 'exit' }))
-    expect(answer.json()).toMatchObject({ error: { data: { code: 'WIRE_UPSTREAM_CLOSED' }, message: expect.stringContaining('7') } })
+    expect(answer.json()).toMatchObject({
+      error: { data: { code: 'WIRE_UPSTREAM_CLOSED' }, message: expect.stringContaining('7') },
+    })
     expect(Date.now() - from).toBeLessThan(3000)
-    const next = await send(gateway, '/mcp/server/two', modern('tools/call', { name: 'echo', arguments: { message: 'again' } }))
+    const next = await send(
+      gateway,
+      '/mcp/server/two',
+      modern('tools/call', { name: 'echo', arguments: { message: 'again' } }),
+    )
     expect(next.json()).toMatchObject({ result: { content: [{ text: 'again' }] } })
   })
 
@@ -96,7 +108,12 @@ describe('legacy, one server', () => {
     const response = await fetch(`${gateway.url}/mcp/server/one`, {
       method: 'POST',
       headers,
-      body: JSON.stringify({ jsonrpc: '2.0', id: 5, method: 'tools/call', params: { name: 'ask', _meta: { progressToken: 9 } } }),
+      body: JSON.stringify({
+        jsonrpc: '2.0',
+        id: 5,
+        method: 'tools/call',
+        params: { name: 'ask', _meta: { progressToken: 9 } },
+      }),
     })
     const text = response.text()
     await expect.poll(async () => (await post({ id: 'question', result: { role: 'assistant' } })).status).toBe(202)
@@ -115,7 +132,12 @@ describe('legacy, one server', () => {
       method: 'POST',
       headers,
       signal: controller.signal,
-      body: JSON.stringify({ jsonrpc: '2.0', id: 5, method: 'tools/call', params: { name: 'ask', _meta: { progressToken: 9 } } }),
+      body: JSON.stringify({
+        jsonrpc: '2.0',
+        id: 5,
+        method: 'tools/call',
+        params: { name: 'ask', _meta: { progressToken: 9 } },
+      }),
     })
     const reader = response.body?.getReader()
     let seen = ''
@@ -123,8 +145,13 @@ describe('legacy, one server', () => {
     const lastEventId = /id: (\S+)\nevent: message\ndata: [^\n]*progress/.exec(seen)?.[1] ?? ''
     controller.abort()
     await post({ id: 'question', result: { late: true } })
-    const resumed = await fetch(`${gateway.url}/mcp/server/one`, { headers: { ...headers, 'last-event-id': lastEventId } })
-    expect(events(await resumed.text())).toMatchObject([{ id: 'question' }, { id: 5, result: { answer: { late: true } } }])
+    const resumed = await fetch(`${gateway.url}/mcp/server/one`, {
+      headers: { ...headers, 'last-event-id': lastEventId },
+    })
+    expect(events(await resumed.text())).toMatchObject([
+      { id: 'question' },
+      { id: 5, result: { answer: { late: true } } },
+    ])
   })
 
   it('a cancellation reaches the server, and the request is not answered', async () => {
@@ -156,7 +183,11 @@ describe('all servers', () => {
     const { tools } = (await post({ id: 1, method: 'tools/list' })).json()['result'] as { tools: { name: string }[] }
     const shortened = tools.find(({ name }) => name.startsWith('two__a-tool'))?.name
     expect(shortened).toHaveLength(64)
-    const long = await post({ id: 2, method: 'tools/call', params: { name: shortened, arguments: { message: 'long' } } })
+    const long = await post({
+      id: 2,
+      method: 'tools/call',
+      params: { name: shortened, arguments: { message: 'long' } },
+    })
     expect(long.json()['result']).toMatchObject({ received: { name: 'a-tool-whose-name-is-so-long-that-it-does-not-fit-behind-a-prefix' } }) // prettier-ignore
     const link = await post({ id: 3, method: 'tools/call', params: { name: 'one__link' } })
     expect(link.json()['result']).toMatchObject({ content: [{ uri: 'one+test://one' }] })
@@ -178,7 +209,7 @@ describe('all servers', () => {
     const read = async (response: Response) => {
       const reader = response.body?.getReader()
       let text = ''
-      for (let id: string | undefined; ; ) {
+      for (let id: string | undefined; ;) {
         const next = await reader?.read()
         if (next === undefined || next.done) return events(text)
         text += new TextDecoder().decode(next.value)
@@ -208,8 +239,10 @@ describe('REST', () => {
   it('shows the servers, one server and its tools', async () => {
     const list = await send(gateway, '/api/servers', { method: 'GET', headers })
     expect(list.json()['servers']).toMatchObject([{ id: 'one', transport: 'stdio', status: 'ready', era: 'modern' }, { id: 'two' }, { id: 'broken' }]) // prettier-ignore
-    expect((await send(gateway, '/api/servers/one', { method: 'GET', headers })).json()).toMatchObject({ protocolVersion: '2026-07-28' })
-    const { tools } = (await send(gateway, '/api/servers/one/tools', { method: 'GET', headers })).json<{ tools: object[] }>() // prettier-ignore
+    expect((await send(gateway, '/api/servers/one', { method: 'GET', headers })).json()).toMatchObject({
+      protocolVersion: '2026-07-28',
+    })
+    const { tools } = (await send(gateway, '/api/servers/one/tools', { method: 'GET', headers })).json() as { tools: object[] } // prettier-ignore
     expect(tools).toHaveLength(8)
   })
   it('describes itself in OpenAPI 3.1, MCP paths included', async () => {

@@ -45,9 +45,19 @@ const rows: Row[] = [
   ['a disabled key', MCP, withHeaders({ authorization: `Bearer ${disabled}` }), 'AUTH_KEY_DISABLED'],
   ['two keys', MCP, withHeaders({ 'x-api-key': expired }), 'AUTH_AMBIGUOUS_CREDENTIALS'],
   ['Basic credentials', MCP, withHeaders({ authorization: 'Basic eDp5' }), 'AUTH_CREDENTIALS_MALFORMED'],
-  ['a key in the query', `${MCP}?api_key=${KEY}`, withHeaders({ authorization: undefined }), 'AUTH_CREDENTIALS_MISSING'],
+  [
+    'a key in the query',
+    `${MCP}?api_key=${KEY}`,
+    withHeaders({ authorization: undefined }),
+    'AUTH_CREDENTIALS_MISSING',
+  ],
   ['a body too large', MCP, { ...call, body: big }, 'WIRE_BODY_TOO_LARGE'],
-  ['a chunked body too large', MCP, { ...withHeaders({ 'transfer-encoding': 'chunked' }), body: big }, 'WIRE_BODY_TOO_LARGE'],
+  [
+    'a chunked body too large',
+    MCP,
+    { ...withHeaders({ 'transfer-encoding': 'chunked' }), body: big },
+    'WIRE_BODY_TOO_LARGE',
+  ],
   ['a body too deep', MCP, { ...call, body: deep }, 'WIRE_TOO_DEEP'],
   ['a body that is not JSON', MCP, { ...call, body: '{"jsonrpc":' }, 'WIRE_PARSE_ERROR'],
   ['a body that is no message', MCP, { ...call, body: '{"a":1}' }, 'WIRE_INVALID_MESSAGE'],
@@ -63,13 +73,28 @@ const rows: Row[] = [
   ['a modern request without its capabilities', MCP, withoutCapabilities(), 'WIRE_ENVELOPE_INVALID'],
   ['a legacy request without a session', MCP, { ...legacy, body: '{"jsonrpc":"2.0","id":1,"method":"tools/list"}' }, 'WIRE_SESSION_REQUIRED'], // prettier-ignore
   ['an unknown session', MCP, { headers: { ...legacy.headers, 'mcp-session-id': 'x' }, body: '{"jsonrpc":"2.0","id":1,"method":"tools/list"}' }, 'WIRE_SESSION_UNKNOWN'], // prettier-ignore
-  ['GET without a session', MCP, { method: 'GET', headers: { authorization: `Bearer ${KEY}` } }, 'WIRE_METHOD_NOT_ALLOWED'],
-  ['a batch too large', MCP, { ...legacy, body: JSON.stringify(Array(4).fill({ jsonrpc: '2.0', method: 'a' })) }, 'WIRE_BATCH_TOO_LARGE'], // prettier-ignore
+  [
+    'GET without a session',
+    MCP,
+    { method: 'GET', headers: { authorization: `Bearer ${KEY}` } },
+    'WIRE_METHOD_NOT_ALLOWED',
+  ],
+  ['a batch too large', MCP, { ...legacy, body: JSON.stringify(Array.from({ length: 4 }, () => ({ jsonrpc: '2.0', method: 'a' }))) }, 'WIRE_BATCH_TOO_LARGE'], // prettier-ignore
   ['an unknown tool on /mcp', '/mcp', modern('tools/call', { name: 'nope__echo' }), 'WIRE_UNKNOWN_NAME'],
   ['an unknown method on /mcp', '/mcp', modern('nope/nope'), 'WIRE_METHOD_NOT_FOUND'],
   ['REST: no key', REST, { headers: { 'content-type': 'application/json' }, body: '{}' }, 'AUTH_CREDENTIALS_MISSING'],
-  ['REST: a foreign Host', REST, { headers: { ...legacy.headers, host: 'evil.example' }, body: '{}' }, 'GATEWAY_HOST_FORBIDDEN'],
-  ['REST: an unknown server', '/api/servers/nope/tools/x', { headers: legacy.headers, body: '{}' }, 'GATEWAY_UNKNOWN_SERVER'],
+  [
+    'REST: a foreign Host',
+    REST,
+    { headers: { ...legacy.headers, host: 'evil.example' }, body: '{}' },
+    'GATEWAY_HOST_FORBIDDEN',
+  ],
+  [
+    'REST: an unknown server',
+    '/api/servers/nope/tools/x',
+    { headers: legacy.headers, body: '{}' },
+    'GATEWAY_UNKNOWN_SERVER',
+  ],
   ['REST: a body too large', REST, { headers: legacy.headers, body: big }, 'WIRE_BODY_TOO_LARGE'],
   ['REST: a body too deep', REST, { headers: legacy.headers, body: `{"arguments":${deep}}` }, 'WIRE_TOO_DEEP'],
   ['REST: a body that is not JSON', REST, { headers: legacy.headers, body: '{' }, 'WIRE_PARSE_ERROR'],
@@ -104,12 +129,13 @@ describe('what is refused', () => {
   })
 
   it('covers every code that a request to this gateway can provoke', () => {
-    const elsewhere = [
-      // Need a running call, a second stream, a full table or a server that misbehaves; see the other tests.
-      ...['WIRE_BODY_INCOMPLETE', 'WIRE_ERA_MISMATCH', 'WIRE_SESSION_LIMIT', 'WIRE_STREAM_CONFLICT', 'WIRE_DUPLICATE_REQUEST_ID'],
-      ...['WIRE_CALL_LIMIT', 'WIRE_UPSTREAM_CLOSED', 'WIRE_UPSTREAM_TIMEOUT', 'WIRE_UPSTREAM_REFUSED', 'WIRE_UPSTREAM_PROTOCOL'],
-      ...['WIRE_BUFFER_FULL', 'WIRE_CANCELLED', 'WIRE_INTERNAL', 'GATEWAY_SERVER_ERROR', 'GATEWAY_STOPPING'],
-    ]
+    // Need a running call, a second stream, a full table or a server that misbehaves; see the other tests.
+    const elsewhere = `
+      WIRE_BODY_INCOMPLETE WIRE_ERA_MISMATCH WIRE_SESSION_LIMIT WIRE_STREAM_CONFLICT WIRE_DUPLICATE_REQUEST_ID
+      WIRE_CALL_LIMIT WIRE_UPSTREAM_CLOSED WIRE_UPSTREAM_TIMEOUT WIRE_UPSTREAM_REFUSED WIRE_UPSTREAM_PROTOCOL
+      WIRE_BUFFER_FULL WIRE_CANCELLED WIRE_INTERNAL GATEWAY_SERVER_ERROR GATEWAY_STOPPING`
+      .trim()
+      .split(/\s+/)
     expect(new Set([...rows.map((row) => row[3]), ...elsewhere])).toEqual(new Set(Object.keys(replies)))
   })
 
@@ -119,11 +145,16 @@ describe('what is refused', () => {
     const third = await openSession(gateway, MCP)
     expect(third.opened.status).toBe(503)
     expect(third.opened.json()).toMatchObject({ error: { data: { code: 'WIRE_SESSION_LIMIT' } } })
-    const elsewhere = await send(gateway, '/mcp', { headers: first.headers, body: '{"jsonrpc":"2.0","id":1,"method":"ping"}' })
+    const elsewhere = await send(gateway, '/mcp', {
+      headers: first.headers,
+      body: '{"jsonrpc":"2.0","id":1,"method":"ping"}',
+    })
     expect(elsewhere.status).toBe(404)
   })
 })
 
 it('refuses to listen wider than loopback without authentication', async () => {
-  await expect(gatewayWith({ host: '0.0.0.0', auth: { type: 'none' } })).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+  await expect(gatewayWith({ host: '0.0.0.0', auth: { type: 'none' } })).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+  })
 })

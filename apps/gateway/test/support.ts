@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { parseConfig, startGateway, type RunningGateway } from '@mcp-gateway/gateway'
 
 export const KEY = 'gw_test_0123456789abcdef0123456789abcdef'
-export const ECHO_SERVER: string = join(import.meta.dirname, 'fixtures', 'echo-server.mjs')
+const ECHO_SERVER: string = join(import.meta.dirname, 'fixtures', 'echo-server.mjs')
 
 export const echoServer = (id: string, more: object = {}): object => ({
   id,
@@ -21,7 +21,7 @@ export type Answer = {
   readonly status: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   readonly text: string
-  readonly json: <T = Readonly<Record<string, unknown>>>() => T
+  readonly json: () => Readonly<Record<string, unknown>>
 }
 
 /** `fetch` can't set Host; this can, and sends exactly what it is given. */
@@ -32,13 +32,25 @@ export function send(
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const req = request(
-      { host: '127.0.0.1', port: gateway.port, path, method: options.method ?? 'POST', headers: options.headers, agent: false },
+      {
+        host: '127.0.0.1',
+        port: gateway.port,
+        path,
+        method: options.method ?? 'POST',
+        headers: options.headers,
+        agent: false,
+      },
       (res) => {
         const chunks: Buffer[] = []
         res.on('data', (chunk: Buffer) => chunks.push(chunk))
         res.on('end', () => {
           const text = Buffer.concat(chunks).toString('utf8')
-          resolve({ status: res.statusCode ?? 0, headers: res.headers, text, json: <T>() => JSON.parse(text) as T })
+          resolve({
+            status: res.statusCode ?? 0,
+            headers: res.headers,
+            text,
+            json: () => JSON.parse(text) as Record<string, unknown>,
+          })
         })
       },
     )
@@ -78,7 +90,8 @@ export async function openSession(gateway: RunningGateway, path: string, capabil
     'content-type': 'application/json',
     accept: 'application/json, text/event-stream',
   }
-  const post = (message: object) => send(gateway, path, { headers, body: JSON.stringify({ jsonrpc: '2.0', ...message }) })
+  const post = (message: object) =>
+    send(gateway, path, { headers, body: JSON.stringify({ jsonrpc: '2.0', ...message }) })
   const params = { protocolVersion: '2025-11-25', capabilities, clientInfo: { name: 'test', version: '1' } }
   const opened = await post({ id: 'init', method: 'initialize', params })
   headers['mcp-session-id'] = String(opened.headers['mcp-session-id'])

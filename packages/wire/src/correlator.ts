@@ -88,7 +88,10 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
       if (entry.activeAt > oldest || waitsForClient || entry.request.method === 'subscriptions/listen') continue
       cancel(entry, 'timeout')
       entry.mailbox.fail(
-        new WireError('WIRE_UPSTREAM_TIMEOUT', `no answer to ${entry.request.method} within ${options.idleTimeoutMs} ms`),
+        new WireError(
+          'WIRE_UPSTREAM_TIMEOUT',
+          `no answer to ${entry.request.method} within ${options.idleTimeoutMs} ms`,
+        ),
       )
     }
   }
@@ -197,7 +200,7 @@ function inboundMessage(message: JsonRpcMessage, request: JsonRpcRequest): JsonR
   if (meta !== undefined && META_SUBSCRIPTION in meta) return withMeta(message, { [META_SUBSCRIPTION]: request.id })
   if (message['method'] !== 'notifications/progress') return message
   const token = metaOf(request)?.['progressToken']
-  return { ...message, params: { ...(message['params'] as JsonObject), progressToken: token } } as JsonRpcMessage
+  return { ...message, params: { ...(message['params'] as JsonObject), progressToken: token } }
 }
 
 function cancelled({ id, request }: Pending, reason: unknown): JsonRpcNotification {

@@ -61,10 +61,17 @@ async function discover(upstream: Upstream, options: HandshakeOptions): Promise<
 
 async function initialize(upstream: Upstream, options: HandshakeOptions): Promise<ServerProfile> {
   const params = { protocolVersion: LEGACY_VERSIONS[0], capabilities: {}, clientInfo: options.clientInfo }
-  const response = await outcome(upstream, { jsonrpc: '2.0', id: 'initialize', method: 'initialize', params }, options.signal)
+  const response = await outcome(
+    upstream,
+    { jsonrpc: '2.0', id: 'initialize', method: 'initialize', params },
+    options.signal,
+  )
   const { result } = response
   if (!isObject(result)) {
-    throw new WireError('WIRE_UPSTREAM_REFUSED', `the server refused initialize: ${response.error?.message ?? 'no result'}`)
+    throw new WireError(
+      'WIRE_UPSTREAM_REFUSED',
+      `the server refused initialize: ${response.error?.message ?? 'no result'}`,
+    )
   }
   await upstream.notify({ jsonrpc: '2.0', method: 'notifications/initialized' })
   return profile('legacy', String(result['protocolVersion']), result, result['serverInfo'])

@@ -27,7 +27,7 @@ export function createLineReader(
   }
 
   return (chunk) => {
-    const text = decoder.write(chunk as Buffer)
+    const text = decoder.write(chunk)
     let from = 0
     for (let to = text.indexOf('\n'); to !== -1; to = text.indexOf('\n', from)) {
       finish(text.slice(from, to))

@@ -46,7 +46,8 @@ export function splitUri(joined: string): { readonly serverId: string; readonly 
 export function joinResultUris(serverId: string, result: unknown): unknown {
   if (!isObject(result)) return result
   const changed: Record<string, unknown> = {}
-  if (Array.isArray(result['content'])) changed['content'] = result['content'].map((item) => joinContent(serverId, item))
+  if (Array.isArray(result['content']))
+    changed['content'] = result['content'].map((item) => joinContent(serverId, item))
   if (Array.isArray(result['contents'])) changed['contents'] = result['contents'].map((item) => withUri(serverId, item))
   if (Array.isArray(result['messages'])) {
     changed['messages'] = result['messages'].map((message: unknown) =>

@@ -38,7 +38,8 @@ export function checkParamHeaders(declared: readonly ParamHeader[], args: unknow
     if (expected === undefined) continue
     const sent = single(headers, header)
     const decoded = sent === undefined ? undefined : decodeHeaderValue(sent)
-    const same = decoded === expected || (type === 'integer' && isDecimal(decoded) && Number(decoded) === Number(expected))
+    const same =
+      decoded === expected || (type === 'integer' && isDecimal(decoded) && Number(decoded) === Number(expected))
     if (!same) throw new WireError('WIRE_HEADER_MISMATCH', `${header} does not mirror the argument ${path.join('.')}`)
   }
 }

@@ -37,7 +37,10 @@ export function parseBody(
   }
   if (value.length === 0) throw new WireError('WIRE_INVALID_MESSAGE', 'the batch is empty')
   if (value.length > limits.maxBatch) {
-    throw new WireError('WIRE_BATCH_TOO_LARGE', `the batch has ${value.length} messages; the limit is ${limits.maxBatch}`)
+    throw new WireError(
+      'WIRE_BATCH_TOO_LARGE',
+      `the batch has ${value.length} messages; the limit is ${limits.maxBatch}`,
+    )
   }
   for (const item of value) {
     if (!isMessage(item)) throw new WireError('WIRE_INVALID_MESSAGE', 'the batch holds something that is no message')
@@ -49,7 +52,10 @@ export function parseBody(
  * What a server wrote. Real servers send `id: null` with errors and leave `jsonrpc` out; both are taken.
  * Returns undefined for text that is no message at all.
  */
-export function parseUpstream(text: string, maxDepth: number = defaultParseLimits.maxDepth): JsonRpcMessage | undefined {
+export function parseUpstream(
+  text: string,
+  maxDepth: number = defaultParseLimits.maxDepth,
+): JsonRpcMessage | undefined {
   let value: unknown
   try {
     value = parseJson(text, maxDepth)
@@ -58,7 +64,7 @@ export function parseUpstream(text: string, maxDepth: number = defaultParseLimit
   }
   if (!isObject(value)) return undefined
   const looksRight = typeof value['method'] === 'string' || 'result' in value || isObject(value['error'])
-  return looksRight ? ({ ...value, jsonrpc: '2.0' } as JsonRpcMessage) : undefined
+  return looksRight ? { ...value, jsonrpc: '2.0' } : undefined
 }
 
 /** `JSON.parse` that counts nesting first and keeps numbers that a double would change. */
@@ -105,7 +111,9 @@ function scan(text: string, maxDepth: number): { readonly tooDeep: boolean; read
 
 /** Digits, point, sign, exponent: 0-9 . + - e E. NaN at the end of the text is none of them. */
 function isNumberPart(code: number): boolean {
-  return (code >= 0x30 && code <= 0x39) || code === 0x2e || code === 0x2b || code === 0x2d || code === 0x65 || code === 0x45
+  return (
+    (code >= 0x30 && code <= 0x39) || code === 0x2e || code === 0x2b || code === 0x2d || code === 0x65 || code === 0x45
+  )
 }
 
 function isDigits(text: string, from: number, to: number): boolean {

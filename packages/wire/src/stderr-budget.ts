@@ -2,9 +2,13 @@
  * A child's stderr as diagnostic lines, within a budget. The adversary floods it: the pipe is always drained, so the child
  * never blocks, but past the budget bytes are counted instead of decoded.
  */
-export type StderrBudget = { readonly bytesPerWindow: number; readonly windowMs: number; readonly maxLineLength: number }
+export type StderrBudget = {
+  readonly bytesPerWindow: number
+  readonly windowMs: number
+  readonly maxLineLength: number
+}
 
-export const defaultStderrBudget: StderrBudget = { bytesPerWindow: 64 * 1024, windowMs: 10_000, maxLineLength: 4096 }
+const defaultStderrBudget: StderrBudget = { bytesPerWindow: 64 * 1024, windowMs: 10_000, maxLineLength: 4096 }
 
 export function createStderrReader(
   onLine: (line: string) => void,

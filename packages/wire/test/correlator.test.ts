@@ -28,7 +28,10 @@ it('gives requests with the same id different ids on the wire and the callers th
   expect(sent.map((message) => message['id'])).toEqual([1, 2])
   correlator.accept({ jsonrpc: '2.0', id: 2, result: { who: 'second' } })
   correlator.accept({ jsonrpc: '2.0', id: 1, result: { who: 'first' }, extra: 1 })
-  expect(await first.next()).toEqual({ done: true, value: { jsonrpc: '2.0', id: 7, result: { who: 'first' }, extra: 1 } })
+  expect(await first.next()).toEqual({
+    done: true,
+    value: { jsonrpc: '2.0', id: 7, result: { who: 'first' }, extra: 1 },
+  })
   expect(await second.next()).toMatchObject({ value: { id: 7, result: { who: 'second' } } })
   expect(correlator.inFlight()).toBe(0)
 })
@@ -41,7 +44,9 @@ it('translates progress tokens and subscription ids both ways and keeps the rest
   const subscription = { 'io.modelcontextprotocol/subscriptionId': 1 }
   correlator.accept({ jsonrpc: '2.0', method: 'notifications/x', params: { _meta: subscription } })
   expect((await exchange.next()).value).toMatchObject({ params: { progressToken: 'mine', progress: 5 } })
-  expect((await exchange.next()).value).toMatchObject({ params: { _meta: { 'io.modelcontextprotocol/subscriptionId': 'a' } } })
+  expect((await exchange.next()).value).toMatchObject({
+    params: { _meta: { 'io.modelcontextprotocol/subscriptionId': 'a' } },
+  })
 })
 
 it('passes on what belongs to nobody: a second answer, an answer to nothing', async () => {
@@ -118,6 +123,7 @@ it('refuses more than its limit and fails everything when the connection ends', 
   const exchanges = [1, 2, 3].map((id) => correlator.request(ask(id)))
   expect(() => correlator.request(ask(4))).toThrow(expect.objectContaining({ code: 'WIRE_CALL_LIMIT' }))
   correlator.close(new WireError('WIRE_UPSTREAM_CLOSED', 'gone'))
-  for (const exchange of exchanges) await expect(exchange.next()).rejects.toMatchObject({ code: 'WIRE_UPSTREAM_CLOSED' })
+  for (const exchange of exchanges)
+    await expect(exchange.next()).rejects.toMatchObject({ code: 'WIRE_UPSTREAM_CLOSED' })
   expect(() => correlator.request(ask(5))).toThrow(expect.objectContaining({ code: 'WIRE_UPSTREAM_CLOSED' }))
 })

@@ -8,7 +8,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 
 const closers: (() => unknown)[] = []
 afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close()
+  for (const close of closers.splice(0).toReversed()) await close()
 })
 
 type Seen = { method: string; headers: IncomingMessage['headers']; body: string }
@@ -25,7 +25,10 @@ async function serve(answer: (req: Seen, res: ServerResponse) => void) {
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  closers.push(() => server.closeAllConnections(), () => server.close())
+  closers.push(
+    () => server.closeAllConnections(),
+    () => server.close(),
+  )
   return { seen, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp` }
 }
 
@@ -44,7 +47,10 @@ function connect(url: string, limits = {}) {
 }
 
 const legacy = (id: string, method = 'tools/call') => ({ jsonrpc: '2.0', id, method, params: { name: 'x' } }) as const
-const META = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} }
+const META = {
+  'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+  'io.modelcontextprotocol/clientCapabilities': {},
+}
 const modern = { jsonrpc: '2.0', id: 'm', method: 'tools/call', params: { name: 'größe', _meta: META } } as const
 const json = (res: ServerResponse, status: number, body: object, headers = {}) =>
   res.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))
@@ -87,8 +93,14 @@ describe('Streamable HTTP, legacy', () => {
   const session = (extra: (req: Seen, res: ServerResponse) => void) => (req: Seen, res: ServerResponse) => {
     const message = req.body === '' ? {} : JSON.parse(req.body)
     if (message.method === 'initialize') {
-      json(res, 200, { jsonrpc: '2.0', id: message.id, result: { protocolVersion: '2025-06-18', capabilities: {} } }, { 'mcp-session-id': 's1' })
-    } else if (message.method === 'server/discover') json(res, 400, { jsonrpc: '2.0', id: null, error: { code: -32000, message: 'no session' } })
+      json(
+        res,
+        200,
+        { jsonrpc: '2.0', id: message.id, result: { protocolVersion: '2025-06-18', capabilities: {} } },
+        { 'mcp-session-id': 's1' },
+      )
+    } else if (message.method === 'server/discover')
+      json(res, 400, { jsonrpc: '2.0', id: null, error: { code: -32000, message: 'no session' } })
     else if (message.method === 'notifications/initialized') res.writeHead(202).end()
     else extra(req, res)
   }
@@ -112,13 +124,17 @@ describe('Streamable HTTP, legacy', () => {
     await expect(exchange.next()).rejects.toMatchObject({ code: 'WIRE_CANCELLED' })
     await expect.poll(() => seen.some(({ body }) => body.includes('"requestId":"slow"'))).toBe(true)
     await upstream[Symbol.asyncDispose]()
-    expect(seen.at(-1)).toMatchObject({ method: 'DELETE', headers: { 'mcp-session-id': 's1', 'mcp-protocol-version': '2025-06-18' } })
+    expect(seen.at(-1)).toMatchObject({
+      method: 'DELETE',
+      headers: { 'mcp-session-id': 's1', 'mcp-protocol-version': '2025-06-18' },
+    })
   })
 
   it('resumes a stream that broke after an event with an id', async () => {
     const { url, seen } = await serve(
       session((req, res) => {
-        if (req.method === 'GET' && req.headers['last-event-id'] === 'e1') events(res, 'data: {"jsonrpc":"2.0","id":"r","result":{"resumed":true}}\n\n')
+        if (req.method === 'GET' && req.headers['last-event-id'] === 'e1')
+          events(res, 'data: {"jsonrpc":"2.0","id":"r","result":{"resumed":true}}\n\n')
         else if (req.method === 'GET') res.writeHead(405).end()
         else if (req.method === 'DELETE') res.writeHead(405).end()
         else {
@@ -137,12 +153,20 @@ describe('Streamable HTTP, legacy', () => {
 describe('a server that', () => {
   it.each<[string, (req: Seen, res: ServerResponse) => unknown, string]>([
     ['answers 500', (_r, res) => res.writeHead(500).end('oops'), 'WIRE_UPSTREAM_REFUSED'],
-    ['answers HTML', (_r, res) => res.writeHead(200, { 'content-type': 'text/html' }).end('<html>'), 'WIRE_UPSTREAM_REFUSED'],
+    [
+      'answers HTML',
+      (_r, res) => res.writeHead(200, { 'content-type': 'text/html' }).end('<html>'),
+      'WIRE_UPSTREAM_REFUSED',
+    ],
     ['redirects to the private network', (_r, res) => res.writeHead(307, { location: 'http://169.254.169.254/' }).end(), 'WIRE_UPSTREAM_REFUSED'], // prettier-ignore
-    ['drops the stream', (_r, res) => (events(res, ': hello\n\n'), setTimeout(() => res.end(), 20)), 'WIRE_UPSTREAM_CLOSED'],
+    [
+      'drops the stream',
+      (_r, res) => (events(res, ': hello\n\n'), setTimeout(() => res.end(), 20)),
+      'WIRE_UPSTREAM_CLOSED',
+    ],
     ['drops the connection', (_r, res) => res.destroy(), 'WIRE_UPSTREAM_CLOSED'],
-    ['sends an endless body', (_r, res) => void endless(res, 'application/json'), 'WIRE_UPSTREAM_PROTOCOL'],
-    ['sends an endless event', (_r, res) => void endless(res, 'text/event-stream'), 'WIRE_UPSTREAM_PROTOCOL'],
+    ['sends an endless body', (_r, res) => endless(res, 'application/json'), 'WIRE_UPSTREAM_PROTOCOL'],
+    ['sends an endless event', (_r, res) => endless(res, 'text/event-stream'), 'WIRE_UPSTREAM_PROTOCOL'],
     ['never answers', () => undefined, 'WIRE_UPSTREAM_TIMEOUT'],
   ])('%s', async (_what, answer, code) => {
     const { url } = await serve(answer)
@@ -170,20 +194,38 @@ describe('the deprecated HTTP+SSE transport', () => {
   it('works with a real server', async () => {
     const port = await freePort()
     const entry = createRequire(import.meta.url).resolve('@modelcontextprotocol/server-everything/dist/index.js')
-    const child = spawn(process.execPath, [entry, 'sse'], { env: { ...process.env, PORT: String(port) }, stdio: 'ignore' })
+    const child = spawn(process.execPath, [entry, 'sse'], {
+      env: { ...process.env, PORT: String(port) },
+      stdio: 'ignore',
+    })
     closers.push(() => child.kill('SIGKILL'))
     const url = `http://127.0.0.1:${port}/sse`
     await expect.poll(() => accepts(port), { timeout: 15_000 }).toBe(true)
-    const upstream = createSseUpstream({ url, attribution: 'sole', onMessage: () => undefined, onDiagnostic: () => undefined })
+    const upstream = createSseUpstream({
+      url,
+      attribution: 'sole',
+      onMessage: () => undefined,
+      onDiagnostic: () => undefined,
+    })
     closers.push(() => upstream[Symbol.asyncDispose]())
     expect(await handshake(upstream, { clientInfo: { name: 't', version: '1' } })).toMatchObject({ era: 'legacy' })
-    const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'echo', arguments: { message: 'over sse' } } } as const
+    const call = {
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'tools/call',
+      params: { name: 'echo', arguments: { message: 'over sse' } },
+    } as const
     expect(await outcome(upstream, call)).toMatchObject({ id: 1, result: { content: [{ text: 'Echo: over sse' }] } })
   })
 
   it('refuses an address on another origin', async () => {
     const { url } = await serve((_req, res) => events(res, 'event: endpoint\ndata: http://evil.example/post\n\n'))
-    const upstream = createSseUpstream({ url, attribution: 'sole', onMessage: () => undefined, onDiagnostic: () => undefined })
+    const upstream = createSseUpstream({
+      url,
+      attribution: 'sole',
+      onMessage: () => undefined,
+      onDiagnostic: () => undefined,
+    })
     expect(await upstream.closed).toMatch(/another origin/)
   })
 })

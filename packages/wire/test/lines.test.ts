@@ -7,9 +7,13 @@ it('lines(chunks of text) ≡ lines of text, however it is cut', () => {
   fc.assert(
     fc.property(fc.array(line), fc.infiniteStream(fc.integer({ min: 1, max: 7 })), (lines, sizes) => {
       const got: string[] = []
-      const read = createLineReader(1_000_000, (text) => got.push(text), () => expect.unreachable())
+      const read = createLineReader(
+        1_000_000,
+        (text) => got.push(text),
+        () => expect.unreachable(),
+      )
       const bytes = Buffer.from(lines.map((text) => `${text}\n`).join(''))
-      for (let at = 0; at < bytes.length; ) {
+      for (let at = 0; at < bytes.length;) {
         const size = sizes.next().value as number
         read(bytes.subarray(at, at + size))
         at += size
@@ -22,7 +26,11 @@ it('lines(chunks of text) ≡ lines of text, however it is cut', () => {
 it('skips a line past its limit, says so once, and reads the next', () => {
   const got: string[] = []
   let overflows = 0
-  const read = createLineReader(1000, (text) => got.push(text), () => (overflows += 1))
+  const read = createLineReader(
+    1000,
+    (text) => got.push(text),
+    () => (overflows += 1),
+  )
   for (let i = 0; i < 100; i += 1) read(Buffer.from('x'.repeat(100)))
   read(Buffer.from('tail\nnext\n'))
   expect({ got, overflows }).toEqual({ got: ['next'], overflows: 1 })
@@ -30,7 +38,11 @@ it('skips a line past its limit, says so once, and reads the next', () => {
 
 it('reads a 32 MiB line in linear time', () => {
   let length = 0
-  const read = createLineReader(64 * 1024 * 1024, (text) => (length = text.length), () => undefined)
+  const read = createLineReader(
+    64 * 1024 * 1024,
+    (text) => (length = text.length),
+    () => undefined,
+  )
   const chunk = Buffer.from('x'.repeat(65_536))
   for (let i = 0; i < 512; i += 1) read(chunk)
   read(Buffer.from('\n'))

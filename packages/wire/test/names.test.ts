@@ -25,7 +25,9 @@ describe('joinName', () => {
   it('tells long names with the same beginning apart, the same way every time', () => {
     const long = 'a'.repeat(100)
     expect(joinName('s', `${long}1`)).not.toBe(joinName('s', `${long}2`))
-    expect(joinName('s', `${long}1`)).toMatchInlineSnapshot(`"s__aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa_59579c4e"`)
+    expect(joinName('s', `${long}1`)).toMatchInlineSnapshot(
+      `"s__aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa_59579c4e"`,
+    )
   })
 })
 

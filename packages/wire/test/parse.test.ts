@@ -25,8 +25,16 @@ describe('parseJson', () => {
   it('keeps the spelling of every number, however large, small or padded', () => {
     const digits = fc.stringMatching(/^[1-9][0-9]{0,40}$/)
     const number = fc
-      .tuple(fc.constantFrom('', '-'), digits, fc.option(fc.stringMatching(/^[0-9]{1,30}$/)), fc.option(fc.stringMatching(/^[eE][+-]?[0-9]{1,3}$/))) // prettier-ignore
-      .map(([sign, whole, fraction, exponent]) => `${sign}${whole}${fraction === null ? '' : `.${fraction}`}${exponent ?? ''}`)
+      .tuple(
+        fc.constantFrom('', '-'),
+        digits,
+        fc.option(fc.stringMatching(/^[0-9]{1,30}$/)),
+        fc.option(fc.stringMatching(/^[eE][+-]?[0-9]{1,3}$/)),
+      ) // prettier-ignore
+      .map(
+        ([sign, whole, fraction, exponent]) =>
+          `${sign}${whole}${fraction === null ? '' : `.${fraction}`}${exponent ?? ''}`,
+      )
     fc.assert(
       fc.property(fc.array(number, { maxLength: 5 }), (numbers) => {
         const text = `{"a":[${numbers.join(',')}],"b":"x"}`
@@ -62,7 +70,8 @@ describe('parseJson', () => {
 
 describe('parseMessage', () => {
   it('keeps unknown members at every level', () => {
-    const text = '{"jsonrpc":"2.0","id":1,"method":"x/y","params":{"_meta":{"traceparent":"00-1","z":1}},"extra":{"a":[]}}'
+    const text =
+      '{"jsonrpc":"2.0","id":1,"method":"x/y","params":{"_meta":{"traceparent":"00-1","z":1}},"extra":{"a":[]}}'
     expect(JSON.stringify(parseMessage(text))).toBe(text)
   })
 
@@ -92,7 +101,9 @@ describe('parseMessage', () => {
 
 describe('parseUpstream', () => {
   it('takes what real servers send', () => {
-    expect(parseUpstream('{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"x","more":1}}')).toMatchObject({ id: null })
+    expect(parseUpstream('{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"x","more":1}}')).toMatchObject({
+      id: null,
+    })
     expect(parseUpstream('{"id":1,"result":{}}')).toEqual({ jsonrpc: '2.0', id: 1, result: {} })
   })
   it('returns undefined for what is no message, and never throws', () => {

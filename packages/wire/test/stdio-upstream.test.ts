@@ -56,7 +56,9 @@ describe('a child that', () => {
   })
 
   it('writes a line past the limit loses that line only', async () => {
-    const { upstream, diagnostics } = start(`process.stdout.write('x'.repeat(3_000_000) + '\\n'); ${ECHO}`, { maxLineBytes: 1_000_000 })
+    const { upstream, diagnostics } = start(`process.stdout.write('x'.repeat(3_000_000) + '\\n'); ${ECHO}`, {
+      maxLineBytes: 1_000_000,
+    })
     expect(await outcome(upstream, ping)).toMatchObject({ result: { method: 'ping' } })
     expect(diagnostics).toEqual(['a line on stdout exceeds 1000000 bytes and was dropped'])
   })
@@ -72,7 +74,10 @@ describe('a child that', () => {
 
   it('dies in the middle fails its requests at once and says why', async () => {
     const { upstream } = start(`process.stdin.once('data', () => process.exit(42))`)
-    await expect(outcome(upstream, ping)).rejects.toMatchObject({ code: 'WIRE_UPSTREAM_CLOSED', message: expect.stringContaining('42') })
+    await expect(outcome(upstream, ping)).rejects.toMatchObject({
+      code: 'WIRE_UPSTREAM_CLOSED',
+      message: expect.stringContaining('42'),
+    })
     expect(await upstream.closed).toBe('exit code 42')
     expect(() => upstream.request(ping)).toThrow(expect.objectContaining({ code: 'WIRE_UPSTREAM_CLOSED' }))
   })
@@ -115,7 +120,13 @@ describe('handshake', () => {
         if (method === 'initialize') process.stdout.write(JSON.stringify({ jsonrpc: '2.0', id, result: { protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'old' }, instructions: 'hi' } }) + '\\n')
       } })`)
     const profile = await handshake(upstream, { clientInfo, probeTimeoutMs: 200 })
-    expect(profile).toEqual({ era: 'legacy', protocolVersion: '2025-11-25', capabilities: { tools: {} }, serverInfo: { name: 'old' }, instructions: 'hi' })
+    expect(profile).toEqual({
+      era: 'legacy',
+      protocolVersion: '2025-11-25',
+      capabilities: { tools: {} },
+      serverInfo: { name: 'old' },
+      instructions: 'hi',
+    })
   })
   it('says why a server refuses', async () => {
     const { upstream } = start(`

@@ -8,7 +8,14 @@ import type { Backend, Context } from '../backend.ts'
 import { eraOf } from '../era.ts'
 import { WireError } from '../errors.ts'
 import { checkHeaders, checkNotificationHeaders, single } from '../headers.ts'
-import { isObject, isRequest, isResponse, type JsonRpcId, type JsonRpcMessage, type JsonRpcRequest } from '../json-rpc.ts'
+import {
+  isObject,
+  isRequest,
+  isResponse,
+  type JsonRpcId,
+  type JsonRpcMessage,
+  type JsonRpcRequest,
+} from '../json-rpc.ts'
 import { defaultParseLimits, parseBody, type ParseLimits } from '../parse.ts'
 import { describeWireFailure, failureResponse, readBody, requireJson, sendFailure, sendJson, type DescribeFailure } from './http-reply.ts' // prettier-ignore
 import { createLegacySession, type LegacySession } from './legacy-session.ts'
@@ -52,7 +59,8 @@ export function createHttpEndpoint<C extends Context>(options: EndpointOptions<C
 
   const findSession = (req: IncomingMessage, context: C): LegacySession<C> => {
     const id = single(req.headers, 'mcp-session-id')
-    if (id === undefined) throw new WireError('WIRE_SESSION_REQUIRED', 'Mcp-Session-Id is missing; start with initialize')
+    if (id === undefined)
+      throw new WireError('WIRE_SESSION_REQUIRED', 'Mcp-Session-Id is missing; start with initialize')
     const session = table.find(id, context.principal)
     if (session === undefined) throw new WireError('WIRE_SESSION_UNKNOWN', 'the session is unknown or has ended')
     return session
@@ -85,7 +93,12 @@ export function createHttpEndpoint<C extends Context>(options: EndpointOptions<C
     }
   }
 
-  const modern = (message: JsonRpcMessage, req: IncomingMessage, res: ServerResponse, context: C): Promise<void> | void => {
+  const modern = (
+    message: JsonRpcMessage,
+    req: IncomingMessage,
+    res: ServerResponse,
+    context: C,
+  ): Promise<void> | void => {
     if (isRequest(message)) {
       checkHeaders(message, req.headers)
       const abort = new AbortController()
@@ -95,13 +108,19 @@ export function createHttpEndpoint<C extends Context>(options: EndpointOptions<C
         return failureResponse(describeFailure(error), message.id)
       })
     }
-    if (isResponse(message)) throw new WireError('WIRE_INVALID_MESSAGE', 'responses are not posted in this protocol version')
+    if (isResponse(message))
+      throw new WireError('WIRE_INVALID_MESSAGE', 'responses are not posted in this protocol version')
     checkNotificationHeaders(message, req.headers)
     res.writeHead(202, context.responseHeaders).end()
     return backend.notify(message, context)
   }
 
-  const post = async (req: IncomingMessage, res: ServerResponse, context: C, seen: { id?: JsonRpcId }): Promise<void> => {
+  const post = async (
+    req: IncomingMessage,
+    res: ServerResponse,
+    context: C,
+    seen: { id?: JsonRpcId },
+  ): Promise<void> => {
     requireJson(req)
     const body = parseBody(await readBody(req, limits.maxBodyBytes), limits)
     if (!Array.isArray(body)) {
@@ -123,7 +142,8 @@ export function createHttpEndpoint<C extends Context>(options: EndpointOptions<C
     const seen: { id?: JsonRpcId } = {}
     try {
       if (req.method === 'POST') await post(req, res, context, seen)
-      else if (req.method === 'GET' && req.headers['mcp-session-id'] !== undefined) findSession(req, context).listen(req, res, context)
+      else if (req.method === 'GET' && req.headers['mcp-session-id'] !== undefined)
+        findSession(req, context).listen(req, res, context)
       else if (req.method === 'DELETE' && req.headers['mcp-session-id'] !== undefined) {
         await table.remove(findSession(req, context))
         res.writeHead(200, context.responseHeaders).end()

@@ -4,7 +4,11 @@ import { WireError, wireReplies, type Reply } from '../errors.ts'
 import { errorResponse, type JsonObject, type JsonRpcId, type JsonRpcResponse } from '../json-rpc.ts'
 
 /** Turns a failure into a status and a JSON-RPC error; an app replaces it to add codes of its own. */
-export type Failure = Reply & { readonly code: string; readonly message: string; readonly data?: JsonObject | undefined }
+export type Failure = Reply & {
+  readonly code: string
+  readonly message: string
+  readonly data?: JsonObject | undefined
+}
 export type DescribeFailure = (error: unknown) => Failure
 
 /** What isn't a WireError is a bug: its text may hold anything, so it is not sent. */
@@ -69,7 +73,9 @@ export function readBody(req: IncomingMessage, maxBodyBytes: number): Promise<st
         reject(new WireError('WIRE_BODY_TOO_LARGE', `the body exceeds ${maxBodyBytes} bytes`))
       }
     })
-    req.once('end', () => resolve((chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)).toString('utf8')))
+    req.once('end', () =>
+      resolve((chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)).toString('utf8')),
+    )
     req.once('error', (cause) => reject(new WireError('WIRE_BODY_INCOMPLETE', 'the body ended early', { cause })))
   })
 }

@@ -23,7 +23,12 @@ export type LegacySession<C extends Context> = {
   readonly isBusy: () => boolean
   /** The response to `initialize`; the session lives only when it is a result. */
   initialize(message: JsonRpcRequest, context: C): Promise<JsonRpcResponse>
-  post(body: JsonRpcMessage | readonly JsonRpcMessage[], req: IncomingMessage, res: ServerResponse, context: C): Promise<void>
+  post(
+    body: JsonRpcMessage | readonly JsonRpcMessage[],
+    req: IncomingMessage,
+    res: ServerResponse,
+    context: C,
+  ): Promise<void>
   /** The client opens or resumes a stream with GET. */
   listen(req: IncomingMessage, res: ServerResponse, context: C): void
   /** To the client, outside of any request. */
@@ -59,7 +64,11 @@ export function createLegacySession<C extends Context>(options: LegacySessionOpt
   }
 
   /** Runs one request on its stream, whether or not the client stays connected: only its `notifications/cancelled` ends it. */
-  const run = async (message: JsonRpcRequest, stream: LegacyStream, context: C): Promise<JsonRpcResponse | undefined> => {
+  const run = async (
+    message: JsonRpcRequest,
+    stream: LegacyStream,
+    context: C,
+  ): Promise<JsonRpcResponse | undefined> => {
     const key = idKey(message.id)
     const abort = new AbortController()
     running.set(key, abort)
@@ -149,12 +158,14 @@ export function createLegacySession<C extends Context>(options: LegacySessionOpt
       const last = single(req.headers, 'last-event-id')
       if (last === undefined) {
         const stream = standaloneStream()
-        if (stream.isAttached()) throw new WireError('WIRE_STREAM_CONFLICT', 'this session has its event stream already')
+        if (stream.isAttached())
+          throw new WireError('WIRE_STREAM_CONFLICT', 'this session has its event stream already')
         return stream.attach(res, { startNow: true, headers })
       }
       const [, id, seq] = /^(\d{1,9})_(\d{1,15})$/.exec(last) ?? []
       const stream = id === undefined ? undefined : streams.get(id)
-      if (stream === undefined) throw new WireError('WIRE_INVALID_MESSAGE', 'Last-Event-ID names no stream of this session')
+      if (stream === undefined)
+        throw new WireError('WIRE_INVALID_MESSAGE', 'Last-Event-ID names no stream of this session')
       return stream.attach(res, { startNow: true, headers, after: Number(seq) })
     },
     send: (message) => standaloneStream().send(message),

@@ -15,7 +15,12 @@ export const defaultSessionLimits: SessionLimits = {
   sessionIdleMs: 30 * 60_000,
 }
 
-type Entry = { readonly id: string; readonly principal: string; readonly isBusy: () => boolean; dispose(): Promise<void> }
+type Entry = {
+  readonly id: string
+  readonly principal: string
+  readonly isBusy: () => boolean
+  dispose(): Promise<void>
+}
 
 export type SessionTable<S extends Entry> = {
   readonly size: () => number

@@ -68,12 +68,21 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
   }
 
   /** Reads a stream into the mailbox, reconnecting where the server gave us an event to continue from (2025-11-25, resumability). */
-  const pump = async (reply: HttpReply, mailbox: Mailbox, request: JsonRpcRequest, touch: () => void): Promise<void> => {
+  const pump = async (
+    reply: HttpReply,
+    mailbox: Mailbox,
+    request: JsonRpcRequest,
+    touch: () => void,
+  ): Promise<void> => {
     let current = reply
     let lastEventId: string | undefined
     let retryMs = DEFAULT_RETRY_MS
     for (let attempt = 0; attempt <= MAX_RECONNECTS; attempt += 1) {
-      for await (const event of readEvents(current.body, limits.maxLineBytes, (ms) => (retryMs = Math.min(ms, 30_000)))) {
+      for await (const event of readEvents(
+        current.body,
+        limits.maxLineBytes,
+        (ms) => (retryMs = Math.min(ms, 30_000)),
+      )) {
         lastEventId = event.id ?? lastEventId
         touch()
         deliver(event.data, mailbox, request)
@@ -101,7 +110,13 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
     return undefined
   }
 
-  const run = async (message: JsonRpcRequest, mailbox: Mailbox, signal: AbortSignal, touch: () => void, extra?: Headers): Promise<void> => {
+  const run = async (
+    message: JsonRpcRequest,
+    mailbox: Mailbox,
+    signal: AbortSignal,
+    touch: () => void,
+    extra?: Headers,
+  ): Promise<void> => {
     const reply = await post(message, signal, extra)
     touch()
     // A stateless legacy server issues no id; then none is sent.
@@ -176,7 +191,9 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
     )
     const clock = createIdleClock(message.method === 'subscriptions/listen' ? 0 : limits.idleTimeoutMs, () => {
       leave({ reason: 'timeout' })
-      mailbox.fail(new WireError('WIRE_UPSTREAM_TIMEOUT', `no answer to ${message.method} within ${limits.idleTimeoutMs} ms`))
+      mailbox.fail(
+        new WireError('WIRE_UPSTREAM_TIMEOUT', `no answer to ${message.method} within ${limits.idleTimeoutMs} ms`),
+      )
     })
     inFlight += 1
     run(message, mailbox, AbortSignal.any([abort.signal, stop.signal]), clock.touch, headers)
@@ -239,4 +256,3 @@ function asWireError(error: unknown): WireError {
   if (error instanceof WireError) return error
   return new WireError('WIRE_UPSTREAM_CLOSED', `the server could not be reached: ${String(error)}`, { cause: error })
 }
-

@@ -39,7 +39,8 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
     if (message === undefined) options.onDiagnostic(`not JSON-RPC on stdout: ${line.slice(0, 200)}`)
     else correlator.accept(message)
   }
-  const onOverflow = (): void => options.onDiagnostic(`a line on stdout exceeds ${limits.maxLineBytes} bytes and was dropped`)
+  const onOverflow = (): void =>
+    options.onDiagnostic(`a line on stdout exceeds ${limits.maxLineBytes} bytes and was dropped`)
   child.stdout.on('data', createLineReader(limits.maxLineBytes, onLine, onOverflow))
   child.stderr.on('data', createStderrReader(options.onDiagnostic))
 
