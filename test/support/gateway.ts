@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { freePort } from './free-port.ts'
 import { type Command, type Running, start } from './processes.ts'
 
-export type GatewayConfig = { auth: Record<string, unknown>; servers: ServerConfig[] }
+export type GatewayConfig = { port?: number; auth: Record<string, unknown>; servers: ServerConfig[] }
 
 export type ServerConfig = { id: string; command: string; args: string[] } | { id: string; url: string }
 

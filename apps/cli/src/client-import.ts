@@ -40,14 +40,14 @@ export function importServers(text: string, options: ImportOptions): Import {
   const ids = new Set(options.taken)
   for (const [name, value] of Object.entries(serversIn(text, options))) {
     const entry = map(value)
-    const reason = reasonToSkip(name, entry)
+    const reason = reasonToSkip(entry)
     if (reason !== undefined) {
       skipped.push({ name, reason })
       continue
     }
     const id = freeId(name, ids)
     ids.add(id)
-    servers.push({ ...toServer(id, entry, draft), ...(id !== name && { name }) })
+    servers.push({ ...toServer(id, entry, draft), ...(id !== name && name !== '' && { name }) })
   }
   return { servers, skipped, exports: unique(draft.exports), notes: draft.notes }
 }
@@ -73,7 +73,7 @@ function serversIn(text: string, { origin, cwd }: ImportOptions): Json {
   return Object.assign({}, ...found.map(map)) as Json
 }
 
-function reasonToSkip(name: string, entry: Json): string | undefined {
+function reasonToSkip(entry: Json): string | undefined {
   const { command, url, type } = entry
   const words = [command, ...list(entry['args'])].map(String)
   if (words.some((word) => /(^|[/\\])(mcp-gateway|@mcp-gateway\/cli)(@|$)/.test(word)))
@@ -84,7 +84,7 @@ function reasonToSkip(name: string, entry: Json): string | undefined {
   if (url.startsWith('unix:') || url.startsWith('pipe:')) return 'it listens on a socket file'
   const { username, password } = URL.parse(url) ?? { username: '', password: '' }
   if (username !== '' || password !== '') return 'its URL holds a password; put it into a header'
-  return name === '' ? 'it has no name' : undefined
+  return undefined
 }
 
 function toServer(id: string, entry: Json, draft: Draft): Readonly<Record<string, unknown>> & { readonly id: string } {

@@ -34,10 +34,9 @@ function hasPassword(value: string): boolean {
   return [...url.searchParams].some(([name, text]) => isLiteral(text) && secretName.test(name))
 }
 
-/** 20 characters or more without spaces, in which letters and digits are mixed beyond what words and names do. */
+/** 20 characters or more without spaces, in which digits and cases are mixed beyond what words and names do. */
 function looksRandom(value: string): boolean {
-  if (!/^[A-Za-z0-9+/_=.-]{20,}$/.test(value)) return false
-  const kinds = [/[a-z]/, /[A-Z]/, /\d/].filter((kind) => kind.test(value)).length
-  const switches = value.match(/[a-zA-Z](?=\d)|\d(?=[a-zA-Z])/g)?.length ?? 0
-  return kinds >= 2 && switches >= 4
+  if (!/^[A-Za-z0-9+/_=.-]{20,}$/.test(value) || !/\d/.test(value)) return false
+  const switches = value.match(/[a-zA-Z](?=\d)|\d(?=[a-zA-Z])|[a-z](?=[A-Z])/g)?.length ?? 0
+  return switches >= 4
 }

@@ -80,7 +80,7 @@ describe('doctor', () => {
       expect.stringContaining(`lsof -i :${port}`),
       undefined,
       'There is no program "no-such-program-anywhere": install it or give its path.',
-      'Run it by hand to see what it says: node -e process.exit(7)',
+      'Run "node" by hand, as the configuration has it, to see what it says.',
       'Is http://127.0.0.1:1 reachable from here, and are the headers right?',
     ])
   })

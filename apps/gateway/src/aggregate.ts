@@ -27,24 +27,54 @@ export function listKindOf(method: string): ListKind | undefined {
   return (Object.keys(LIST_METHODS) as ListKind[]).find((kind) => LIST_METHODS[kind] === method)
 }
 
-/** One list out of many, sorted by server; a server that fails is logged and left out, so that it hides no other. */
-export async function listEverywhere(
-  kind: ListKind,
-  servers: readonly Server[],
-  list: (server: Server) => Promise<readonly JsonObject[]>,
-  logger: Logger,
-): Promise<readonly JsonObject[]> {
+/** How long a list waits for a server, so that one that hangs hides no other. */
+const LIST_WAIT_MS = 10_000
+
+export type ListOptions = {
+  readonly kind: ListKind
+  readonly servers: readonly Server[]
+  readonly listOf: (server: Server) => Promise<readonly JsonObject[]>
+  readonly logger: Logger
+  /** A server that was left out for being slow has its list after all. */
+  readonly onLate?: () => void
+}
+
+/** One list out of many, in the order of the configuration. A server that fails or is slow is logged and left out. */
+export async function listEverywhere({
+  kind,
+  servers,
+  listOf,
+  logger,
+  onLate,
+}: ListOptions): Promise<readonly JsonObject[]> {
   const lists = await Promise.all(
     servers.map(async (server) => {
+      const asked = listOf(server)
       try {
-        return (await list(server)).map((item) => joinItem(kind, server.id, item))
+        const items = await within(asked, LIST_WAIT_MS)
+        if (items !== undefined) return items.map((item) => joinItem(kind, server.id, item))
+        logger.warn({ server: server.id, kind }, 'left out of a list: too slow')
+        asked.then(onLate, (error: unknown) =>
+          logger.warn({ server: server.id, kind, error: String(error) }, 'no list'),
+        )
       } catch (error) {
         logger.warn({ server: server.id, kind, error: String(error) }, 'left out of a list')
-        return []
       }
+      return []
     }),
   )
   return lists.flat()
+}
+
+/** The value, or undefined when it takes longer. */
+export async function within<T>(value: Promise<T>, ms: number): Promise<T | undefined> {
+  const { promise: late, resolve } = Promise.withResolvers<undefined>()
+  const timer = setTimeout(() => resolve(undefined), ms)
+  try {
+    return await Promise.race([value, late])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** An exchange that the gateway answers itself. */

@@ -25,7 +25,7 @@ import { AGGREGATE_CAPABILITIES, answer, joinResponse, listEverywhere, listKindO
 import type { CallContext } from './context.ts'
 import { onCall } from './pipeline.ts'
 import { resolveRoute } from './route.ts'
-import { listAll, type Connection, type Server } from './server.ts'
+import { listAll, type Connection, type ListKind, type Server } from './server.ts'
 
 const START_TIMEOUT_MS = 30_000
 
@@ -39,11 +39,7 @@ const SESSION_CAPABILITIES: JsonObject = {
 
 type Question = { readonly connection: Connection; readonly id: JsonRpcRequest['id'] }
 
-export function openAllServersSession(
-  options: AllServersOptions,
-  _opened: CallContext,
-  peer: Peer,
-): SessionBackend<CallContext> {
+export function openAllServersSession(options: AllServersOptions, peer: Peer): SessionBackend<CallContext> {
   const { pipeline, logger, servers } = options
   const connections = new Map<string, Promise<Connection>>()
   const questions = new Map<string, Question>()
@@ -135,9 +131,17 @@ export function openAllServersSession(
         const kind = listKindOf(message.method)
         if (kind === undefined) throw new WireError('WIRE_METHOD_NOT_FOUND', `${message.method} is not offered on /mcp`)
         const listOf = async (server: Server) => listAll(await connectionTo(server), kind, options.clientInfo, signal)
-        return resultResponse(message.id, { [kind]: await listEverywhere(kind, servers(), listOf, logger) })
+        return resultResponse(message.id, {
+          [kind]: await listEverywhere({ kind, servers: servers(), listOf, logger, onLate: announce(kind) }),
+        })
       }
     }
+  }
+
+  /** A server that was too slow for a list has it now: the client is told to ask again. */
+  const announce = (kind: ListKind) => () => {
+    const subject = kind === 'resourceTemplates' ? 'resources' : kind
+    if (!ended) peer.send({ jsonrpc: '2.0', method: `notifications/${subject}/list_changed` })
   }
 
   const forward = async (

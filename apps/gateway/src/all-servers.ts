@@ -11,7 +11,7 @@ import {
   type JsonRpcResponse,
   type RequestOptions,
 } from '@mcp-gateway/wire'
-import { AGGREGATE_CAPABILITIES, answer, joinResponse, listEverywhere, listKindOf, type AllServersOptions } from './aggregate.ts' // prettier-ignore
+import { AGGREGATE_CAPABILITIES, answer, joinResponse, listEverywhere, listKindOf, within, type AllServersOptions } from './aggregate.ts' // prettier-ignore
 import { openAllServersSession } from './all-servers-session.ts'
 import type { CallContext } from './context.ts'
 import { onCall } from './pipeline.ts'
@@ -20,18 +20,15 @@ import type { Server } from './server.ts'
 import { forwardModern } from './single-server.ts'
 
 export function allServersBackend(options: AllServersOptions): Backend<CallContext> {
-  const { pipeline, clientInfo } = options
+  const { pipeline } = options
 
   const local = async (message: JsonRpcRequest): Promise<JsonRpcResponse> => {
     if (message.method === 'server/discover') return resultResponse(message.id, await discover(options))
     const kind = listKindOf(message.method)
     if (kind === undefined) throw new WireError('WIRE_METHOD_NOT_FOUND', `${message.method} is not offered here`)
-    const items = await listEverywhere(
-      kind,
-      await modernServers(options),
-      (server) => server.list(kind),
-      options.logger,
-    )
+    const servers = await modernServers(options)
+    const listOf = (server: Server) => server.list(kind)
+    const items = await listEverywhere({ kind, servers, listOf, logger: options.logger })
     // Which servers answer, and what a caller may see, is nobody else's business: never cached beyond this answer.
     return resultResponse(message.id, { resultType: 'complete', [kind]: items, ttlMs: 0, cacheScope: 'private' })
   }
@@ -51,17 +48,20 @@ export function allServersBackend(options: AllServersOptions): Backend<CallConte
       return onCall({ ...context, message, server: route.serverId, forward: call }, pipeline)
     },
     async notify() {
-      // See single-server.ts.
+      // Nothing says which server it is for.
     },
-    openSession: (context, peer) => openAllServersSession({ ...options, clientInfo }, context, peer),
+    openSession: (_context, peer) => openAllServersSession(options, peer),
   }
 }
 
+/** How long `server/discover` waits for a server's era: clients give up their probe soon and fall back to `initialize`. */
+const ERA_WAIT_MS = 3000
+
 async function modernServers({ servers }: AllServersOptions): Promise<readonly Server[]> {
-  const eras = await Promise.allSettled(servers().map(async (server) => (await server.shared()).profile.era))
+  const eras = await Promise.allSettled(servers().map((server) => within(server.shared(), ERA_WAIT_MS)))
   return servers().filter((_, at) => {
-    const era = eras[at]
-    return era?.status === 'fulfilled' && era.value === 'modern'
+    const connection = eras[at]
+    return connection?.status === 'fulfilled' && connection.value?.profile.era === 'modern'
   })
 }
 

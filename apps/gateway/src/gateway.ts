@@ -1,5 +1,6 @@
 /** Builds the parts from the configuration and holds them together. The only file that knows every package. */
 import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createAuthenticator, type Authenticator, type Caller } from '@mcp-gateway/auth'
 import { baseEnvironment, createHttpEndpoint, killAllGroups, type HttpEndpoint } from '@mcp-gateway/wire'
 import { allServersBackend } from './all-servers.ts'
@@ -41,7 +42,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const version = options.version ?? '0.0.0'
   const clientInfo = { name: 'mcp-gateway', version }
   const environment = options.environment ?? baseEnvironment(process.env)
-  const pipeline: Pipeline = { authenticate: authenticatorOf(config), recorder: createRecorder(logger) }
+  const calls = createRecorder(logger)
+  const pipeline: Pipeline = { authenticate: authenticatorOf(config), recorder: calls.record }
   let stopping = false
 
   const servers = config.servers
@@ -85,9 +87,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   let closing: Promise<void> | undefined
   const close = async (): Promise<void> => {
     stopping = true
+    for (const until = Date.now() + DRAIN_MS; calls.inFlight() > 0 && Date.now() < until;) await sleep(20)
     const closed = new Promise<void>((resolve) => http.close(() => resolve()))
-    http.closeIdleConnections()
-    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, DRAIN_MS).unref())])
     await Promise.all([...endpoints.values()].map((endpoint) => endpoint.close()))
     await Promise.all(servers.map((server) => server.close()))
     http.closeAllConnections()
@@ -113,9 +114,10 @@ function createEndpoints(
   const common = {
     limits: config.limits,
     describeFailure,
-    onFailure: (error: unknown, { requestId }: CallContext) => {
+    onFailure: (error: unknown, context: CallContext | undefined) => {
+      const requestId = context?.requestId
       const { code } = describeFailure(error)
-      if (code === 'WIRE_INTERNAL') logger.error({ requestId, error }, 'internal error')
+      if (code === 'WIRE_INTERNAL') logger.error({ requestId, err: error }, 'internal error')
       else logger.debug({ requestId, code }, 'request failed')
     },
   }

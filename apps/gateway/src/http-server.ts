@@ -80,7 +80,9 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
     const given = req.headers['x-request-id']
     const requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
     try {
-      if (options.isStopping()) throw new GatewayError('GATEWAY_STOPPING', 'the gateway is stopping')
+      // A session may still answer its servers' questions, so that what runs can end.
+      if (options.isStopping() && req.headers['mcp-session-id'] === undefined)
+        throw new GatewayError('GATEWAY_STOPPING', 'the gateway is stopping')
       guard(req.headers)
       const path = pathOf(req.url ?? '/')
       if (path === '/mcp' || path.startsWith(SINGLE_SERVER)) await mcp(req, res, path, requestId)
@@ -99,7 +101,7 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
 function refuse(error: unknown, req: IncomingMessage, res: ServerResponse, requestId: string, logger: Logger): void {
   const failure = describeFailure(error)
   const level = failure.status >= 500 && failure.code === 'WIRE_INTERNAL' ? 'error' : 'info'
-  logger[level]({ requestId, code: failure.code, method: req.method, ...(level === 'error' && { error }) }, 'refused')
+  logger[level]({ requestId, code: failure.code, method: req.method, ...(level === 'error' && { err: error }) }, 'refused')
   if (res.headersSent) return void res.destroy()
   if (failure.status === 401) res.setHeader('www-authenticate', 'Bearer realm="mcp-gateway"')
   res.setHeader('x-request-id', requestId)

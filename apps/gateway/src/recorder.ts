@@ -12,8 +12,14 @@ export type CallRecord = Disposable & {
 
 export type Recorder = (call: Call) => CallRecord
 
-export function createRecorder(logger: Logger): Recorder {
-  return (call) => {
+export type CallRecorder = { readonly record: Recorder; readonly inFlight: () => number }
+
+export function createRecorder(logger: Logger): CallRecorder {
+  let inFlight = 0
+  const record: Recorder = (call) => {
+    // A subscription has no end of its own: nobody waits for it when the gateway stops.
+    const counts = call.message.method === 'subscriptions/listen' ? 0 : 1
+    inFlight += counts
     const from = performance.now()
     let outcome: { readonly status: string; readonly code?: string | number } = { status: 'abandoned' }
     return {
@@ -26,6 +32,7 @@ export function createRecorder(logger: Logger): Recorder {
         return error
       },
       [Symbol.dispose]() {
+        inFlight -= counts
         const level = outcome === SERVED ? 'debug' : 'info'
         if (!logger.isLevelEnabled(level)) return
         const { message, caller, requestId, server } = call
@@ -34,6 +41,7 @@ export function createRecorder(logger: Logger): Recorder {
       },
     }
   }
+  return { record, inFlight: () => inFlight }
 }
 
 const SERVED = { status: 'served' } as const

@@ -20,9 +20,9 @@ export function resolveRoute(message: JsonRpcRequest, servers: readonly Server[]
   const params = isObject(message.params) ? message.params : {}
   switch (message.method) {
     case 'tools/call':
-      return byName(params, params, 'tools', servers, (name) => ({ ...params, name }))
+      return byName(params, 'tools', servers, (name) => ({ ...params, name }))
     case 'prompts/get':
-      return byName(params, params, 'prompts', servers, (name) => ({ ...params, name }))
+      return byName(params, 'prompts', servers, (name) => ({ ...params, name }))
     case 'resources/read':
     case 'resources/subscribe':
     case 'resources/unsubscribe':
@@ -30,7 +30,7 @@ export function resolveRoute(message: JsonRpcRequest, servers: readonly Server[]
     case 'completion/complete': {
       const ref = isObject(params['ref']) ? params['ref'] : {}
       if (ref['type'] === 'ref/prompt') {
-        return byName(params, ref, 'prompts', servers, (name) => ({ ...params, ref: { ...ref, name } }))
+        return byName(ref, 'prompts', servers, (name) => ({ ...params, ref: { ...ref, name } }))
       }
       return byUri(ref, servers, (uri) => ({ ...params, ref: { ...ref, uri } }))
     }
@@ -40,7 +40,6 @@ export function resolveRoute(message: JsonRpcRequest, servers: readonly Server[]
 }
 
 function byName(
-  _params: JsonObject,
   holder: JsonObject,
   kind: ListKind,
   servers: readonly Server[],

@@ -69,6 +69,8 @@ export type ServerOptions = {
 }
 
 const START_TIMEOUT_MS = 30_000
+/** How `Upstream.closed` begins when there was no process at all. */
+const NOT_STARTED = 'it could not be started'
 const MAX_LIST_PAGES = 100
 /** A server that fails to start is tried again after this, doubled with every failure. */
 const FIRST_RETRY_MS = 250
@@ -111,11 +113,11 @@ export function createServer({ config, limits, environment, clientInfo, logger }
     return upstream
   }
 
-  const start = async (): Promise<Connection> => {
+  const start = async (probe: boolean): Promise<Connection> => {
     const upstream = connect(onSharedMessage, 'sole')
     try {
       const signal = AbortSignal.timeout(START_TIMEOUT_MS)
-      const profile = await handshake(upstream, { clientInfo, signal })
+      const profile = await handshake(upstream, { clientInfo, signal, probe })
       log.info(
         { era: profile.era, protocolVersion: profile.protocolVersion, serverInfo: profile.serverInfo },
         'server ready',
@@ -124,7 +126,10 @@ export function createServer({ config, limits, environment, clientInfo, logger }
     } catch (cause) {
       await upstream[Symbol.asyncDispose]()
       const reason = await upstream.closed
-      const detail = cause instanceof WireError && cause.code === 'WIRE_UPSTREAM_CLOSED' ? reason : String(cause)
+      const closed = cause instanceof WireError && cause.code === 'WIRE_UPSTREAM_CLOSED'
+      // Some legacy servers end when their first message is not initialize: they get a second start without the probe.
+      if (closed && probe && transport === 'stdio' && !reason.startsWith(NOT_STARTED)) return start(false)
+      const detail = closed ? reason : String(cause)
       throw new WireError('WIRE_UPSTREAM_START_FAILED', `server ${config.id} could not be started: ${detail}`, {
         cause,
       })
@@ -138,7 +143,7 @@ export function createServer({ config, limits, environment, clientInfo, logger }
   const shared = (): Promise<Connection> => {
     if (opening !== undefined) return opening
     if (failure !== undefined && Date.now() < failure.retryAt) return Promise.reject(failure.error)
-    const attempt = start()
+    const attempt = start(true)
     opening = attempt
     attempt.then(
       (connection) => {

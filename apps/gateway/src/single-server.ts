@@ -19,8 +19,11 @@ export function singleServerBackend(server: Server, pipeline: Pipeline): Backend
         { ...context, message, server: server.id, forward: () => forwardModern(server, message, options) },
         pipeline,
       ),
-    async notify() {
-      // 2026-07-28 has no client notification over HTTP that a server would act on: closing the stream is the cancel.
+    async notify(message) {
+      // The id in it is the client's, on a connection where ids are ours; over HTTP closing the stream is the cancel.
+      if (message.method === 'notifications/cancelled') return
+      const { upstream, profile } = await server.shared()
+      if (profile.era === 'modern') await upstream.notify(message)
     },
     openSession: (_context, peer): SessionBackend<CallContext> => {
       const upstream = server.connect((message) => peer.send(message))

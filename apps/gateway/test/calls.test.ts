@@ -226,6 +226,24 @@ describe('all servers', () => {
   })
 })
 
+it('stops without waiting for open streams, and lets running calls end', async () => {
+  const own = await gatewayWith({ auth: KEYS, servers: [echoServer('one')] })
+  const { headers, post } = await openSession(own, '/mcp/server/one', { sampling: {} })
+  const stream = await fetch(`${own.url}/mcp/server/one`, { headers })
+  const call = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ask"}}'
+  const running = fetch(`${own.url}/mcp/server/one`, { method: 'POST', headers, body: call }).then((res) => res.text())
+  await post({ id: 2, method: 'ping' })
+  const from = Date.now()
+  const closed = own.close()
+  const refused = await send(own, '/mcp/server/one', modern('ping'))
+  expect(refused.json()).toMatchObject({ error: { data: { code: 'GATEWAY_STOPPING' } } })
+  await post({ id: 'question', result: { still: 'heard' } })
+  await closed
+  expect(Date.now() - from).toBeLessThan(4000)
+  expect(await stream.text()).toContain('id: 0_0')
+  expect(await running).toContain('"still":"heard"')
+})
+
 describe('REST', () => {
   const headers = { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' }
   it('calls a tool; what the tool reports as an error is a result', async () => {

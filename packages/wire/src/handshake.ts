@@ -23,6 +23,8 @@ export type HandshakeOptions = {
   /** For a server that swallows what it doesn't know. @default 3_000 */
   readonly probeTimeoutMs?: number
   readonly signal?: AbortSignal | undefined
+  /** False goes straight to `initialize`. @default true */
+  readonly probe?: boolean
 }
 
 /** `_meta` of a request that the gateway makes in its own name. */
@@ -36,7 +38,8 @@ export function modernMeta(clientInfo: ClientInfo): JsonObject {
 
 /** Leaves the connection ready for requests of the era it returns. */
 export async function handshake(upstream: Upstream, options: HandshakeOptions): Promise<ServerProfile> {
-  const discovered = upstream.transport === 'sse' ? undefined : await discover(upstream, options)
+  const probes = options.probe !== false && upstream.transport !== 'sse'
+  const discovered = probes ? await discover(upstream, options) : undefined
   return discovered ?? initialize(upstream, options)
 }
 

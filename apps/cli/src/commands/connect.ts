@@ -1,7 +1,7 @@
 /** `connect <client>`: prints what a client needs to be told, or with --write puts it into the client's file. */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { applyEdits, modify, parse, type ParseError } from 'jsonc-parser'
+import { parse, type ParseError } from 'jsonc-parser'
 import { writeAtomically } from '../atomic-write.ts'
 import { claudeCodeCommand, clientDocument, clientEntry, type ClientEntry } from '../client-entries.ts'
 import { clientFiles, clients, isClient, type Client } from '../client-files.ts'
@@ -9,6 +9,7 @@ import { loadConfig, shown } from '../config-file.ts'
 import { reply, type Context } from '../context.ts'
 import { CliError } from '../errors.ts'
 import { urlOf } from '../gateway-api.ts'
+import { addElement, setMember } from '../json-edit.ts'
 
 export type ConnectOptions = {
   readonly client: string
@@ -70,7 +71,7 @@ function targetFile(context: Context, client: Client, scope: string | undefined)
   )
 }
 
-/** Changes two values and leaves every other byte of the file: it is the person's, comments and all. */
+/** Changes one entry and leaves every other byte of the file: it is the person's, comments and all. */
 function merge(file: string, name: string, { parent, entry, input }: ClientEntry): string | undefined {
   const existing = existsSync(file) ? readFileSync(file, 'utf8') : undefined
   const before = existing === undefined || existing.trim() === '' ? '{}\n' : existing
@@ -80,20 +81,10 @@ function merge(file: string, name: string, { parent, entry, input }: ClientEntry
   if (errors.length > 0 || !isMap) {
     throw new CliError('CLI_FAILED', `${file} is not a JSON object; it was left as it is`)
   }
-  const formattingOptions = {
-    insertSpaces: !/^\t/m.test(before),
-    tabSize: 2,
-    eol: before.includes('\r\n') ? '\r\n' : '\n',
-  }
-  let after = applyEdits(before, modify(before, [parent, name], entry, { formattingOptions }))
-  if (input !== undefined) {
-    const inputs = (root as { inputs?: unknown }).inputs
-    const position = Array.isArray(inputs) ? inputs.findIndex((item) => Object(item).id === input.id) : -1
-    if (position === -1) {
-      const at = Array.isArray(inputs) ? inputs.length : 0
-      after = applyEdits(after, modify(after, ['inputs', at], input, { formattingOptions, isArrayInsertion: true }))
-    }
-  }
+  const withEntry = setMember(before, [parent, name], entry)
+  const inputs = (root as { inputs?: unknown }).inputs
+  const isAsked = Array.isArray(inputs) && inputs.some((item) => Object(item).id === input?.id)
+  const after = input === undefined || isAsked ? withEntry : addElement(withEntry, 'inputs', input)
   mkdirSync(dirname(file), { recursive: true })
   if (existing === undefined) {
     writeAtomically(file, after)

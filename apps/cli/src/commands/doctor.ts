@@ -160,7 +160,8 @@ function mendServer({ env, cwd }: Context, server: ServerConfig): string {
   const base = server.cwd ?? cwd
   if (!isRunnable(server.command, env['PATH'] ?? '', base))
     return `There is no program "${server.command}": install it or give its path.`
-  return `Run it by hand to see what it says: ${[server.command, ...server.args].join(' ')}`
+  // Not its arguments: a variable's value may be among them.
+  return `Run "${server.command}" by hand, as the configuration has it, to see what it says.`
 }
 
 function isRunnable(command: string, path: string, cwd: string): boolean {

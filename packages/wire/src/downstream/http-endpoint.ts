@@ -37,8 +37,8 @@ export type EndpointOptions<C extends Context> = {
   readonly limits?: Partial<EndpointLimits>
   /** @default describeWireFailure */
   readonly describeFailure?: DescribeFailure
-  /** Told of every failure, before it is answered. */
-  readonly onFailure?: (error: unknown, context: C) => void
+  /** Told of every failure, before it is answered. Without a context it belongs to no request: a session that was swept. */
+  readonly onFailure?: (error: unknown, context: C | undefined) => void
   /** Unguessable. @default crypto.randomUUID */
   readonly newSessionId?: () => string
 }
@@ -55,7 +55,7 @@ export function createHttpEndpoint<C extends Context>(options: EndpointOptions<C
   const describeFailure = options.describeFailure ?? describeWireFailure
   const newSessionId = options.newSessionId ?? randomUUID
   const { backend } = options
-  const table = createSessionTable<LegacySession<C>>(limits, () => undefined)
+  const table = createSessionTable<LegacySession<C>>(limits, (error) => options.onFailure?.(error, undefined))
 
   const findSession = (req: IncomingMessage, context: C): LegacySession<C> => {
     const id = single(req.headers, 'mcp-session-id')
