@@ -1,10 +1,10 @@
 // The official suites as this runner uses them: which scenarios they hold, which of those are scored, how to run them.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { run } from '../support/processes.ts'
+import { scratchDirectory } from '../support/scratch-directory.ts'
 
 export type Suite = { id: string; main: string; wholeArgs: string[]; scenarioArgs: string[]; listArgs: string[] }
 
@@ -57,20 +57,13 @@ export async function runSuite(suite: Suite, url: string, only?: string[]): Prom
 }
 
 async function runOnce(suite: Suite, args: string[]): Promise<SuiteRun> {
-  const results = mkdtempSync(join(tmpdir(), 'mcp-conformance-'))
-  try {
-    const { exitCode, stdout, stderr } = await run(
-      nodeCommand(suite.main, 'server', ...args, '--output-dir', results),
-      runTimeoutMs,
-    )
-    return {
-      exitCode,
-      checks: readdirSync(results).flatMap((name) => readChecks(results, name)),
-      output: stdout + stderr,
-    }
-  } finally {
-    rmSync(results, { recursive: true, force: true })
-  }
+  using results = scratchDirectory()
+  const { exitCode, stdout, stderr } = await run(
+    nodeCommand(suite.main, 'server', ...args, '--output-dir', results.path),
+    runTimeoutMs,
+  )
+  const checks = readdirSync(results.path).flatMap((folder) => readChecks(results.path, folder))
+  return { exitCode, checks, output: stdout + stderr }
 }
 
 /** The suite writes `server-<scenario>-<timestamp>/checks.json` for every scenario that it finished. */

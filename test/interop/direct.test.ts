@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { freePort } from '../support/free-port.ts'
-import { scratchDirectory } from '../support/gateway.ts'
 import { type Running, start } from '../support/processes.ts'
+import { scratchDirectory } from '../support/scratch-directory.ts'
 import { clients, type HttpEndpoint } from './clients.ts'
 import { everythingMain, referenceServers } from './upstreams.ts'
 

@@ -1,8 +1,9 @@
 // Acceptance: every client that can start a command lists and calls the same tools through the gateway's stdio bridge.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import { cliCommand, cliSource, type Gateway, scratchDirectory, startGateway, writeConfig } from '../support/gateway.ts'
+import { cliCommand, cliSource, type Gateway, startGateway, writeConfig } from '../support/gateway.ts'
 import { processesWith } from '../support/processes.ts'
+import { scratchDirectory } from '../support/scratch-directory.ts'
 import { clients, type StdioEndpoint } from './clients.ts'
 import { referenceServers } from './upstreams.ts'
 

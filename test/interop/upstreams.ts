@@ -1,8 +1,9 @@
 // The three reference servers that the acceptance line names, as upstreams of the gateway and as endpoints of their own.
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+
+import { scratchDirectory } from '../support/scratch-directory.ts'
 
 export type ToolCase = { server: string; tool: string; args: Record<string, unknown>; answer: string }
 
@@ -19,8 +20,8 @@ const mainOf = (name: string): string =>
 export const everythingMain: string = mainOf('everything')
 
 export function referenceServers(): Upstreams {
-  // The filesystem server compares real paths, and macOS keeps its temporary files behind a link.
-  const directory = realpathSync(mkdtempSync(join(tmpdir(), 'mcp-gateway-interop-')))
+  const scratch = scratchDirectory()
+  const directory = scratch.path
   writeFileSync(join(directory, 'greeting.txt'), 'hello')
   const command = process.execPath
   return {
@@ -35,6 +36,6 @@ export function referenceServers(): Upstreams {
       { server: 'filesystem', tool: 'list_directory', args: { path: directory }, answer: '[FILE] greeting.txt' },
       { server: 'memory', tool: 'read_graph', args: {}, answer: '"entities": []' },
     ],
-    [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }),
+    [Symbol.dispose]: () => scratch[Symbol.dispose](),
   }
 }

@@ -1,12 +1,12 @@
 // Starts the real gateway program as a process, the way an operator does.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 import { freePort } from './free-port.ts'
 import { type Command, type Running, start } from './processes.ts'
+import { scratchDirectory } from './scratch-directory.ts'
 
 export type GatewayConfig = { port?: number; auth: Record<string, unknown>; servers: ServerConfig[] }
 
@@ -25,12 +25,6 @@ export const cliDist: string = join(root, 'apps/cli/dist/main.js')
 export function cliCommand(main: string, ...args: string[]): Command {
   const conditions = main.endsWith('.ts') ? ['--conditions=@mcp-gateway/source'] : []
   return { command: process.execPath, args: [...conditions, main, ...args] }
-}
-
-/** A directory of its own for a program under test: configuration, data and HOME, removed at the end. */
-export function scratchDirectory(): Disposable & { path: string } {
-  const path = mkdtempSync(join(tmpdir(), 'mcp-gateway-test-'))
-  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) }
 }
 
 /** JSON is YAML, so the configuration needs no YAML writer. */

@@ -21,8 +21,8 @@ export type ClientEntry = {
   readonly input?: Readonly<Record<string, unknown>> & { readonly id: string }
 }
 
-export const PLACEHOLDER = '<your key>'
-export const KEY_VARIABLE = 'MCP_GATEWAY_KEY'
+const PLACEHOLDER = '<your key>'
+const KEY_VARIABLE = 'MCP_GATEWAY_KEY'
 
 export function clientEntry(client: Client, options: EntryOptions): ClientEntry {
   return entries[client](options)

@@ -26,7 +26,7 @@ export function reply(context: Context, data: unknown, text: string): void {
 }
 
 /** Tools are named and described by strangers, whose escape sequences must not move the cursor or set the clipboard. */
-export function forTerminal(text: string): string {
+function forTerminal(text: string): string {
   return text.replaceAll(/[^\P{Cc}\n\t]/gu, '\u{FFFD}')
 }
 

@@ -2,6 +2,7 @@
  * The gateway's REST API, for commands that ask servers something. The running gateway is asked when it answers at the
  * configured address and there is a key for it; otherwise one is started in this process, for as long as the command runs.
  */
+import { setTimeout } from 'node:timers/promises'
 import { generateApiKey } from '@mcp-gateway/auth'
 import { createLogger, startGateway, type Config } from '@mcp-gateway/gateway'
 import type { Context } from './context.ts'
@@ -34,6 +35,7 @@ export type ServerState = {
 export type Tool = { readonly name: string; readonly title?: string; readonly description?: string }
 
 const PROBE_TIMEOUT_MS = 1500
+const INTERRUPT_GRACE_MS = 500
 
 export async function openGateway(context: Context, config: Config, key: string | undefined): Promise<GatewayApi> {
   const url = urlOf(config)
@@ -73,19 +75,31 @@ async function startOwn(context: Context, config: Config): Promise<GatewayApi> {
     logger: createLogger('silent'),
     version: context.version,
   })
-  const signals = closeOnSignal(() => gateway.close())
+  const interrupted = new AbortController()
+  const signals = closeOnSignal(async () => {
+    interrupted.abort()
+    // The gateway lets calls end in peace; whoever interrupts a command wants it to end now. What is left is killed on exit.
+    await Promise.race([gateway.close(), setTimeout(INTERRUPT_GRACE_MS)])
+  })
   void signals.closed.then((signal) => process.exit(signalExitCode(signal)))
   const dispose = async (): Promise<void> => {
     await gateway.close()
     signals[Symbol.dispose]()
   }
-  return { ...client(gateway.url, key), isRunning: false, [Symbol.asyncDispose]: dispose }
+  return { ...client(gateway.url, key, interrupted.signal), isRunning: false, [Symbol.asyncDispose]: dispose }
 }
 
-function client(url: string, key: string | undefined): Pick<GatewayApi, 'url' | 'key' | 'get' | 'post'> {
+function client(
+  url: string,
+  key: string | undefined,
+  signal?: AbortSignal,
+): Pick<GatewayApi, 'url' | 'key' | 'get' | 'post'> {
   const send = async <T>(path: string, init: RequestInit): Promise<T> => {
     const headers = { ...(key !== undefined && { authorization: `Bearer ${key}` }), 'content-type': 'application/json' }
-    const response = await fetch(`${url}${path}`, { ...init, headers, redirect: 'error' }).catch((cause: unknown) => {
+    const request = { ...init, headers, redirect: 'error' as const, ...(signal && { signal }) }
+    const response = await fetch(`${url}${path}`, request).catch(async (cause: unknown) => {
+      // The process ends as soon as the servers have; there is nobody left to tell.
+      if (signal?.aborted === true) await new Promise(() => {})
       const reason = cause instanceof Error && cause.cause instanceof Error ? cause.cause.message : String(cause)
       throw new CliError('CLI_GATEWAY_UNREACHABLE', `the gateway at ${url} cannot be reached: ${reason}`, { cause })
     })

@@ -1,6 +1,8 @@
-/** Ctrl-C and `kill` must not leave servers behind: they run in process groups of their own and would outlive us. */
+/**
+ * Ctrl-C and `kill` must not leave servers behind: they run in process groups of their own and would outlive us.
+ * What is still there when the process exits is killed by the gateway's own exit handler.
+ */
 import { constants } from 'node:os'
-import { killAllGroups } from '@mcp-gateway/wire'
 
 export type Signals = Disposable & {
   /** Resolves when a signal came and `close` has ended. */
@@ -19,12 +21,10 @@ export function closeOnSignal(close: () => Promise<void>): Signals {
     close().then(() => resolve(signal), reject)
   }
   for (const signal of SIGNALS) process.on(signal, onSignal)
-  process.on('exit', killAllGroups)
   return {
     closed,
     [Symbol.dispose]() {
       for (const signal of SIGNALS) process.off(signal, onSignal)
-      process.off('exit', killAllGroups)
     },
   }
 }

@@ -4,7 +4,7 @@ import { readdirSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { everything, folder, freePort, outputWith } from './cli.ts'
+import { everything, folder, freePort, isAlive, outputWith } from './cli.ts'
 
 const config = (port: number): object => ({
   port,
@@ -170,9 +170,3 @@ describe('serve', () => {
     expect(code).toBe(1)
   })
 })
-
-/** A zombie that init has not collected yet is not alive. */
-function isAlive(pid: number | undefined): boolean {
-  const { stdout } = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' })
-  return stdout.trim() !== '' && !stdout.startsWith('Z')
-}

@@ -1,6 +1,7 @@
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { afterAll, describe, expect, test } from 'vitest'
-import { everything, folder, freePort, outputWith } from './cli.ts'
+import { everything, folder, freePort, isAlive, outputWith } from './cli.ts'
 
 const dir = folder()
 afterAll(() => dir[Symbol.dispose]())
@@ -66,6 +67,22 @@ describe('without a running gateway', () => {
     expect(stdout + stderr).toContain(message)
     expect(code).toBe(1)
   })
+})
+
+test('Ctrl-C in the middle of a call ends the servers that were started for it', async () => {
+  const args = '{"duration":30,"steps":30}'
+  const child = dir.start(['tools', 'call', 'everything', 'trigger-long-running-operation', args])
+  const children = (): number[] => {
+    const { stdout } = spawnSync('pgrep', ['-P', String(child.pid)], { encoding: 'utf8' })
+    return stdout.trim() === '' ? [] : stdout.trim().split('\n').map(Number)
+  }
+  await expect.poll(children, { timeout: 10_000 }).toHaveLength(1)
+  const [pid] = children()
+  const asked = performance.now()
+  child.kill('SIGINT')
+  expect(await once(child, 'exit')).toEqual([130, null])
+  expect(performance.now() - asked).toBeLessThan(4000)
+  expect(isAlive(pid)).toBe(false)
 })
 
 describe('with a running gateway', () => {

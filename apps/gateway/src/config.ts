@@ -16,7 +16,7 @@ import { ConfigError, locate, type ConfigFinding, type Problem } from './config-
 import { checkShape } from './config-schema.ts'
 import { interpolate } from './interpolate.ts'
 
-export { ConfigError, type ConfigFinding } from './config-findings.ts'
+export { ConfigError } from './config-findings.ts'
 export { configJsonSchema } from './config-schema.ts'
 
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
@@ -95,9 +95,9 @@ export type ParseConfigOptions = {
 }
 
 /** A person's file has a few hundred lines. */
-export const maxConfigBytes: number = 1_048_576
+const maxConfigBytes = 1_048_576
 /** How many nodes aliases may expand to, per anchor (yaml's `maxAliasCount`). */
-export const maxAliases: number = 100
+const maxAliases = 100
 
 /** Parses and checks a YAML (or JSON) configuration. @throws ConfigError with all findings. */
 export function parseConfig(text: string, options: ParseConfigOptions): Config {

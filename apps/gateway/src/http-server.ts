@@ -101,7 +101,10 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
 function refuse(error: unknown, req: IncomingMessage, res: ServerResponse, requestId: string, logger: Logger): void {
   const failure = describeFailure(error)
   const level = failure.status >= 500 && failure.code === 'WIRE_INTERNAL' ? 'error' : 'info'
-  logger[level]({ requestId, code: failure.code, method: req.method, ...(level === 'error' && { err: error }) }, 'refused')
+  logger[level](
+    { requestId, code: failure.code, method: req.method, ...(level === 'error' && { err: error }) },
+    'refused',
+  )
   if (res.headersSent) return void res.destroy()
   if (failure.status === 401) res.setHeader('www-authenticate', 'Bearer realm="mcp-gateway"')
   res.setHeader('x-request-id', requestId)

@@ -31,15 +31,19 @@ export function isShortened(joined: string): boolean {
   return joined.length === MAX_NAME_LENGTH && /_[0-9a-f]{8}$/.test(joined)
 }
 
+/** A scheme begins with a letter; an id may begin with a digit, but has no point in it. */
+const LETTER = 'x.'
+
 /** `+` is allowed in a URI scheme (RFC 3986 §3.1), so the result is a URI and a URI template still is one. */
 export function joinUri(serverId: string, uri: string): string {
-  return `${serverId}+${uri}`
+  return `${/^\d/.test(serverId) ? LETTER : ''}${serverId}+${uri}`
 }
 
 export function splitUri(joined: string): { readonly serverId: string; readonly uri: string } | undefined {
   const at = joined.indexOf('+')
   if (at <= 0) return undefined
-  return { serverId: joined.slice(0, at), uri: joined.slice(at + 1) }
+  const from = joined.startsWith(LETTER) ? LETTER.length : 0
+  return { serverId: joined.slice(from, at), uri: joined.slice(at + 1) }
 }
 
 /** A result of `tools/call`, `prompts/get` or `resources/read` with every resource URI in its known places joined. */

@@ -2,7 +2,7 @@ import { isShortened, joinName, joinResultUris, joinUri, splitName, splitUri } f
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
-const serverId = fc.stringMatching(/^[a-z][a-z0-9-]{0,31}$/)
+const serverId = fc.stringMatching(/^[a-z0-9][a-z0-9-]{0,31}$/)
 
 describe('joinName', () => {
   it('split(join(server, name)) ≡ (server, name), while the whole fits', () => {

@@ -81,7 +81,7 @@ export function revokeKey(context: Context, id: string): void {
 }
 
 /** A date with or without a time, or a number of days or hours from now. As ISO text, for people who read the file. */
-export function parseExpiry(text: string, now: number): string {
+function parseExpiry(text: string, now: number): string {
   const span = /^(\d{1,5})([dh])$/.exec(text)
   const time = span === null ? Date.parse(text) : now + Number(span[1]) * (span[2] === 'd' ? 86_400_000 : 3_600_000)
   const isDate = span !== null || /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/.test(text)

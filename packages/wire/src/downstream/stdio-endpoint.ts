@@ -54,7 +54,8 @@ export async function serveStdio(options: StdioEndpointOptions): Promise<string>
       const abort = new AbortController()
       const done = run(message, abort.signal).finally(() => running.delete(key))
       running.set(key, { abort, done })
-      return undefined
+      // What follows belongs to the session that the answer opens; a client in a pipe doesn't wait for it.
+      return message.method === 'initialize' ? done : undefined
     }
     if (message.method !== 'notifications/cancelled') return upstream.notify(message)
     const { params } = message

@@ -5,6 +5,7 @@
  * The adversary is the server: redirects are not followed (they could point into the private network), bodies and events
  * have limits, and of what the client sent only the headers built here go out.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { META_VERSION, type Era } from '../era.ts'
 import { WireError } from '../errors.ts'
 import { createMailbox, type Exchange, type Mailbox } from '../exchange.ts'
@@ -41,6 +42,9 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
   const session: { id?: string; version?: string } = {}
   let inFlight = 0
   const { promise: closed, resolve: setClosed } = Promise.withResolvers<string>()
+
+  /** Ends early, without an error, when the connection is closed. */
+  const pause = (ms: number): Promise<void> => sleep(ms, undefined, { signal: stop.signal }).catch(() => undefined)
 
   const sessionHeaders = (): Record<string, string> => ({
     ...(session.id !== undefined && { 'mcp-session-id': session.id }),
@@ -89,7 +93,7 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
         if (!mailbox.isOpen()) return
       }
       if (lastEventId === undefined) break
-      await new Promise((resolve) => setTimeout(resolve, retryMs))
+      await pause(retryMs)
       if (!mailbox.isOpen()) return
       current = await client.send({
         method: 'GET',
@@ -158,7 +162,7 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
       } catch (error) {
         if (!stop.signal.aborted) options.onDiagnostic(`the server's event stream broke: ${String(error)}`)
       }
-      await new Promise((resolve) => setTimeout(resolve, DEFAULT_RETRY_MS))
+      await pause(DEFAULT_RETRY_MS)
     }
   }
 
