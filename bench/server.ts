@@ -1,6 +1,7 @@
 // Starts what is measured, pinned to its core, and ends it with everything it started.
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isAlive, readTree } from './process-tree.ts'
@@ -19,9 +20,20 @@ export function pinClient(): void {
   if (canPin) spawnSync('taskset', ['-a', '-p', '-c', CLIENT_CORE, String(process.pid)], { stdio: 'ignore' })
 }
 
+/** Servers run in process groups of their own, so nobody ends them for us when this process is interrupted or fails. */
+const live = new Map<number, string>()
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130))
+process.once('exit', () => {
+  for (const [pid, folder] of live) {
+    if (isAlive(pid)) process.kill(-pid, 'SIGTERM')
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
 export type Command = {
   readonly args: readonly string[]
-  readonly cwd: string
+  /** The server's own; it goes when the server goes. */
+  readonly folder: string
   /** The port goes in under this name. */
   readonly portVariable: string
 }
@@ -37,14 +49,14 @@ export type Server = AsyncDisposable & {
 }
 
 /** Spawns it; nobody waits for it to listen, so that a cold start can be timed from here. */
-export async function spawnServer({ args, cwd, portVariable }: Command): Promise<Server> {
+export async function spawnServer({ args, folder, portVariable }: Command): Promise<Server> {
   const port = await freePort()
   const [command, ...rest] = canPin
     ? ['taskset', '-c', SERVER_CORE, process.execPath, ...args]
     : [process.execPath, ...args]
   const spawnedAt = performance.now()
   const child = spawn(command, rest, {
-    cwd,
+    cwd: folder,
     env: { ...process.env, NODE_ENV: 'production', [portVariable]: String(port) },
     stdio: ['ignore', 'ignore', 'pipe'],
     detached: true,
@@ -55,6 +67,7 @@ export async function spawnServer({ args, cwd, portVariable }: Command): Promise
   })
   const { pid } = child
   if (pid === undefined) throw new Error(`${command} could not be started`)
+  live.set(pid, folder)
   const stop = async (): Promise<void> => {
     const { childPids } = readTree(pid)
     if (child.exitCode === null && child.signalCode === null) process.kill(-pid, 'SIGTERM')
@@ -64,6 +77,8 @@ export async function spawnServer({ args, cwd, portVariable }: Command): Promise
       console.error(`bench: process ${orphan} of ${args.join(' ')} outlived its SIGTERM and is killed`)
       process.kill(orphan, 'SIGKILL')
     }
+    live.delete(pid)
+    rmSync(folder, { recursive: true, force: true })
   }
   return {
     pid,

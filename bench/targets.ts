@@ -1,6 +1,6 @@
 // What is measured, and how each is started. Ceiling and floor frame the gateway: nothing on node:http beats the
 // first, and nothing that puts a stdio child behind HTTP beats the second.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Endpoint } from './load.ts'
@@ -25,7 +25,7 @@ type Target = {
 }
 
 const own = (file: string) => (folder: string) =>
-  Promise.resolve<Command>({ args: [join(import.meta.dirname, 'servers', file)], cwd: folder, portVariable: 'PORT' })
+  Promise.resolve<Command>({ args: [join(import.meta.dirname, 'servers', file)], folder, portVariable: 'PORT' })
 
 const bare = { path: '/', headers: {}, sessions: false }
 const gateway = {
@@ -62,14 +62,7 @@ export async function start(name: TargetName): Promise<Running> {
 /** Only the process, as a cold start wants it. */
 export async function launch(name: TargetName): Promise<Server> {
   const folder = await mkdtemp(join(tmpdir(), 'mcp-gateway-bench-'))
-  const server = await spawnServer(await targets[name].command(folder))
-  return {
-    ...server,
-    [Symbol.asyncDispose]: async () => {
-      await server[Symbol.asyncDispose]()
-      await rm(folder, { recursive: true, force: true })
-    },
-  }
+  return await spawnServer(await targets[name].command(folder))
 }
 
 async function answersOneCall({ url }: Server, { path, traffic, headers }: Endpoint): Promise<boolean> {
@@ -93,7 +86,7 @@ async function gatewayCommand(folder: string): Promise<Command> {
   await writeFile(file, JSON.stringify(config, undefined, 2))
   return {
     args: [join(ROOT, 'apps/cli/dist/main.js'), 'serve', '--config', file],
-    cwd: folder,
+    folder,
     portVariable: 'MCP_GATEWAY_PORT',
   }
 }

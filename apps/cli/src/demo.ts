@@ -4,13 +4,20 @@ import { findPackageJSON } from 'node:module'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Entry } from './config-document.ts'
+import type { Context } from './context.ts'
 
 // The releases this version was tested with: npx must not fetch whatever is newest at the time.
 const EVERYTHING = { name: '@modelcontextprotocol/server-everything', version: '2026.8.31' }
 const FILESYSTEM = { name: '@modelcontextprotocol/server-filesystem', version: '2026.8.31' }
 
+// What npx needs to reach the registry from behind a company's proxy. A server is given nothing that is not named.
+const NETWORK = ['HTTPS_PROXY', 'https_proxy', 'NO_PROXY', 'no_proxy', 'NODE_EXTRA_CA_CERTS', 'npm_config_registry']
+
 /** `folder` is where the demo keeps its files; the filesystem server sees nothing outside `folder`/files. */
-export function demoServers(cwd: string, folder: string): readonly (Entry & { readonly id: string })[] {
+export function demoServers(
+  { cwd, env }: Pick<Context, 'cwd' | 'env'>,
+  folder: string,
+): readonly (Entry & { readonly id: string })[] {
   const files = join(folder, 'files')
   mkdirSync(files, { recursive: true })
   const hello = join(files, 'hello.txt')
@@ -19,20 +26,25 @@ export function demoServers(cwd: string, folder: string): readonly (Entry & { re
     {
       id: 'everything',
       description: 'Every feature of MCP, for trying clients',
-      ...program(EVERYTHING, cwd, ['stdio']),
+      ...program(EVERYTHING, cwd, env, ['stdio']),
     },
-    { id: 'filesystem', description: `Files in ${files}`, ...program(FILESYSTEM, cwd, [files]) },
+    { id: 'filesystem', description: `Files in ${files}`, ...program(FILESYSTEM, cwd, env, [files]) },
   ]
 }
 
 type Package = { readonly name: string; readonly version: string }
 
-function program({ name, version }: Package, cwd: string, args: readonly string[]): Entry {
+function program({ name, version }: Package, cwd: string, env: Context['env'], args: readonly string[]): Entry {
   for (const base of [pathToFileURL(join(cwd, 'any.js')).href, import.meta.url]) {
     const file = binFile(name, base)
     if (file !== undefined) return { command: 'node', args: [file, ...args] }
   }
-  return { command: 'npx', args: ['-y', `${name}@${version}`, ...args] }
+  const network = NETWORK.filter((variable) => env[variable] !== undefined && env[variable] !== '')
+  return {
+    command: 'npx',
+    args: ['-y', `${name}@${version}`, ...args],
+    ...(network.length > 0 && { env: Object.fromEntries(network.map((variable) => [variable, `\${${variable}:-}`])) }),
+  }
 }
 
 function binFile(name: string, base: string): string | undefined {

@@ -32,12 +32,16 @@ export function folder(): Folder {
   const path = mkdtempSync(join(tmpdir(), 'mcp-gateway-cli-'))
   const home = join(path, 'home')
   mkdirSync(home)
-  const start: Folder['start'] = (args, { env = {} } = {}) =>
-    spawn(process.execPath, ['--conditions=@mcp-gateway/source', main, ...args], {
+  const started: ChildProcessWithoutNullStreams[] = []
+  const start: Folder['start'] = (args, { env = {} } = {}) => {
+    const child = spawn(process.execPath, ['--conditions=@mcp-gateway/source', main, ...args], {
       cwd: path,
       // Nothing of the developer's own: no key, no configuration, no clients.
       env: { PATH: `${dirname(process.execPath)}:${process.env['PATH']}`, HOME: home, ...env },
     })
+    started.push(child)
+    return child
+  }
   return {
     path,
     home,
@@ -59,7 +63,11 @@ export function folder(): Folder {
       return target
     },
     read: (file) => readFileSync(join(path, file), 'utf8'),
-    [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }),
+    [Symbol.dispose]() {
+      // After a failed test, too: SIGTERM lets the gateway end its servers.
+      for (const child of started) child.kill('SIGTERM')
+      rmSync(path, { recursive: true, force: true })
+    },
   }
 }
 

@@ -196,7 +196,7 @@ export function createRest(options: RestOptions): Rest {
     // Not `c.req.valid`: the body parsed above keeps numbers as they were sent.
     const args = c.get('body')['arguments'] ?? {}
     if (!isObject(args)) throw new GatewayError('GATEWAY_INVALID_REQUEST', 'arguments must be a JSON object')
-    const result = await callTool(find(id), name, args, context, pipeline)
+    const result = await callTool(find(id), name, args, context, pipeline, c.req.raw.signal)
     return c.json(result, 200)
   })
 

@@ -115,8 +115,8 @@ export function createServer({ config, limits, environment, clientInfo, logger }
 
   const start = async (probe: boolean): Promise<Connection> => {
     const upstream = connect(onSharedMessage, 'sole')
+    const signal = AbortSignal.timeout(START_TIMEOUT_MS)
     try {
-      const signal = AbortSignal.timeout(START_TIMEOUT_MS)
       const profile = await handshake(upstream, { clientInfo, signal, probe })
       log.info(
         { era: profile.era, protocolVersion: profile.protocolVersion, serverInfo: profile.serverInfo },
@@ -129,7 +129,8 @@ export function createServer({ config, limits, environment, clientInfo, logger }
       const closed = cause instanceof WireError && cause.code === 'WIRE_UPSTREAM_CLOSED'
       // Some legacy servers end when their first message is not initialize: they get a second start without the probe.
       if (closed && probe && transport === 'stdio' && !reason.startsWith(NOT_STARTED)) return start(false)
-      const detail = closed ? reason : String(cause)
+      const late = signal.aborted ? `no answer within ${START_TIMEOUT_MS / 1000} s` : String(cause)
+      const detail = closed ? reason : late
       throw new WireError('WIRE_UPSTREAM_START_FAILED', `server ${config.id} could not be started: ${detail}`, {
         cause,
       })

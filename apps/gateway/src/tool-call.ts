@@ -12,6 +12,7 @@ export async function callTool(
   args: JsonObject,
   context: CallContext,
   pipeline: Pipeline,
+  signal: AbortSignal,
 ): Promise<JsonObject> {
   const message: JsonRpcRequest = {
     jsonrpc: '2.0',
@@ -22,7 +23,7 @@ export async function callTool(
   const forward = async () => {
     const { upstream, profile } = await server.shared()
     const meta = profile.era === 'modern' ? { _meta: modernMeta({ name: context.caller.id, version: '1' }) } : {}
-    return upstream.request({ ...message, params: { ...message.params, ...meta } })
+    return upstream.request({ ...message, params: { ...message.params, ...meta } }, { signal })
   }
   const exchange = onCall({ ...context, message, server: server.id, forward }, pipeline)
   for (;;) {

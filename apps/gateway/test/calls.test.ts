@@ -254,6 +254,17 @@ describe('REST', () => {
     expect(failed).toMatchObject({ status: 200 })
     expect(failed.json()).toMatchObject({ isError: true })
   })
+  it('cancels at the server when its client leaves', async () => {
+    const controller = new AbortController()
+    const url = `${gateway.url}/api/servers/two/tools/slow`
+    const call = fetch(url, { method: 'POST', headers, body: '{}', signal: controller.signal })
+    await send(gateway, '/mcp/server/two', modern('ping'))
+    setTimeout(() => controller.abort(), 100)
+    await expect(call).rejects.toThrow()
+    await expect
+      .poll(async () => (await send(gateway, '/mcp/server/two', modern('test/seen'))).json()['result'])
+      .toMatchObject({ seen: expect.arrayContaining(['notifications/cancelled']) })
+  })
   it('shows the servers, one server and its tools', async () => {
     const list = await send(gateway, '/api/servers', { method: 'GET', headers })
     expect(list.json()['servers']).toMatchObject([{ id: 'one', transport: 'stdio', status: 'ready', era: 'modern' }, { id: 'two' }, { id: 'broken' }]) // prettier-ignore

@@ -34,11 +34,7 @@ export async function init(context: Context, options: InitOptions): Promise<void
   const { files, demo, port } = asks ? await ask(context, given) : given
 
   const imported = files.map((source) => ({ source, ...importFile(context, source) }))
-  const merged = mergeImports(
-    context,
-    imported,
-    demo ? demoServers(context.cwd, resolve(dirname(file), DEMO_FOLDER)) : [],
-  )
+  const merged = mergeImports(context, imported, demo ? demoServers(context, resolve(dirname(file), DEMO_FOLDER)) : [])
   const created = createConfig(context, { file, port, servers: merged.servers, force: options.force === true })
 
   const ids = merged.servers.map(({ id }) => id)

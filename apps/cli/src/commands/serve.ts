@@ -87,7 +87,7 @@ async function start(context: Context, { config }: LoadedConfig): Promise<Runnin
 /** A port that was asked for is written down, so that the next start without a word has it, too. */
 function createDemo(context: Context, port: number | undefined): CreatedConfig {
   const folder = join(context.cwd, DEMO_FOLDER)
-  const servers = demoServers(context.cwd, folder)
+  const servers = demoServers(context, folder)
   return createConfig(context, { file: join(folder, DEFAULT_FILE), port: port || DEFAULT_PORT, servers, force: false })
 }
 
