@@ -16,7 +16,7 @@ export default defineConfig({
         root,
         include: ['**/*.test.ts'],
         exclude: ['**/node_modules/**', '**/dist/**'],
-        testTimeout: 30_000,
+        testTimeout: 60_000,
         hookTimeout: 60_000,
       },
     })),
