@@ -64,7 +64,9 @@ export function parseUpstream(
   }
   if (!isObject(value)) return undefined
   const looksRight = typeof value['method'] === 'string' || 'result' in value || isObject(value['error'])
-  return looksRight ? { ...value, jsonrpc: '2.0' } : undefined
+  if (!looksRight) return undefined
+  // Nearly every message has it: no copy for those.
+  return value['jsonrpc'] === '2.0' ? (value as JsonRpcMessage) : { ...value, jsonrpc: '2.0' }
 }
 
 /** `JSON.parse` that counts nesting first and keeps numbers that a double would change. */
