@@ -1,0 +1,63 @@
+// The gateway in a process of its own, so that its memory and its latency are not the test's. Told what to do over IPC;
+// its log goes to stderr, one JSON object a line. Only what `@mcp-gateway/gateway` exports is used.
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { createLogger, parseConfig, startGateway, type Config, type RunningGateway } from '@mcp-gateway/gateway'
+
+export type HostRequest = { readonly id: number } & (
+  | { readonly do: 'start'; readonly config: string }
+  | { readonly do: 'reload'; readonly config: string }
+  | { readonly do: 'settle' }
+  | { readonly do: 'close' }
+)
+
+/** `value` is the port after `start` and the bytes that are resident after `settle`. */
+export type HostReply = {
+  readonly id: number
+  readonly value?: number
+  readonly startMs?: number
+  readonly error?: string
+}
+
+/** `reload` is asked for and not assumed: this compiles against a gateway that does not have it yet. */
+type Reloadable = RunningGateway & { readonly reload?: (config: Config) => Promise<void> }
+
+let gateway: Reloadable | undefined
+
+async function answer(request: HostRequest): Promise<Omit<HostReply, 'id'>> {
+  switch (request.do) {
+    case 'start': {
+      const config = parseConfig(request.config, { env: {} })
+      const from = performance.now()
+      gateway = await startGateway({ config, logger: createLogger(config.log.level) })
+      return { value: gateway.port, startMs: performance.now() - from }
+    }
+    case 'reload':
+      if (gateway?.reload === undefined) throw new Error('this gateway cannot reload')
+      await gateway.reload(parseConfig(request.config, { env: {} }))
+      return {}
+    case 'settle':
+      return { value: await residentBytes() }
+    case 'close':
+      await gateway?.close()
+      return {}
+  }
+}
+
+/** What stays resident once garbage is gone; twice, because finalizers of the first round free more. */
+async function residentBytes(): Promise<number> {
+  for (let round = 0; round < 2; round += 1) {
+    globalThis.gc?.()
+    await sleep(50)
+  }
+  return process.memoryUsage.rss()
+}
+
+process.on('message', (request: HostRequest) => {
+  answer(request).then(
+    (reply) => process.send?.({ id: request.id, ...reply }),
+    (error: unknown) => process.send?.({ id: request.id, error: String(error) }),
+  )
+})
+// The test is gone, however it ended.
+process.on('disconnect', () => process.exit(1))

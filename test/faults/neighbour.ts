@@ -1,0 +1,60 @@
+// A healthy server's caller next door, and what it felt.
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+
+import type { Sample } from './neighbour-load.ts'
+
+export type Neighbour = AsyncDisposable & {
+  /** Its calls since the last `take`. */
+  take(): Promise<readonly Sample[]>
+}
+
+const EVERY_MS = 4
+const WINDOW_MS = 200
+/** Below this a latency is the machine's noise: the scheduler's time slices, a collection, somebody else's build. */
+const NOISE_MS = 20
+
+export async function startNeighbour(port: number, path: string): Promise<Neighbour> {
+  const worker = new Worker(new URL('neighbour-load.ts', import.meta.url), {
+    workerData: { port, path, everyMs: EVERY_MS },
+    execArgv: [],
+  })
+  const take = async (): Promise<readonly Sample[]> => {
+    worker.postMessage('take')
+    const [samples] = (await once(worker, 'message')) as [readonly Sample[]]
+    return samples
+  }
+  // The first calls start the server and warm the code up.
+  await sleep(1000)
+  await take()
+  return { take, [Symbol.asyncDispose]: async () => void (await worker.terminate()) }
+}
+
+/** The median over windows of each window's p99, so that one hiccup of the machine is not a finding. */
+export function p99Of(samples: readonly Sample[]): number {
+  const windows = Map.groupBy(samples, ({ at }) => Math.floor(at / WINDOW_MS))
+  const each = [...windows.values()]
+    .filter(({ length }) => length > 10)
+    .map((window) =>
+      quantile(
+        window.map(({ ms }) => ms),
+        0.99,
+      ),
+    )
+  return quantile(each, 0.5)
+}
+
+/** The most that a p99 may become: twice what it was, and never less than what a busy machine does by itself. */
+export function allowedP99(before: number): number {
+  return 2 * Math.max(before, NOISE_MS / 2)
+}
+
+export function problemsOf(samples: readonly Sample[]): string[] {
+  return samples.flatMap(({ problem }) => problem ?? [])
+}
+
+function quantile(values: readonly number[], q: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0
+}
