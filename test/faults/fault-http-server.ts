@@ -25,7 +25,11 @@ export type FaultHttpServer = AsyncDisposable & {
 type Message = {
   readonly id?: number | string
   readonly method?: string
-  readonly params?: { readonly name?: string; readonly protocolVersion?: string }
+  readonly params?: {
+    readonly name?: string
+    readonly protocolVersion?: string
+    readonly arguments?: { readonly text?: string }
+  }
 }
 type Fault = (res: ServerResponse, message: Message) => Promise<void> | void
 
@@ -137,7 +141,7 @@ function resultOf({ method, params }: Message): object {
     case 'tools/list':
       return { tools: [{ name: 'echo', inputSchema: { type: 'object' } }], ttlMs: 0, cacheScope: 'private' }
     default:
-      return { content: [{ type: 'text', text: `${params?.name} served` }] }
+      return { content: [{ type: 'text', text: params?.arguments?.text ?? '' }] }
   }
 }
 
