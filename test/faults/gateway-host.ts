@@ -27,8 +27,8 @@ let gateway: Reloadable | undefined
 async function answer(request: HostRequest): Promise<Omit<HostReply, 'id'>> {
   switch (request.do) {
     case 'start': {
-      const config = parseConfig(request.config, { env: {} })
       const from = performance.now()
+      const config = parseConfig(request.config, { env: {} })
       gateway = await startGateway({ config, logger: createLogger(config.log.level) })
       return { value: gateway.port, startMs: performance.now() - from }
     }

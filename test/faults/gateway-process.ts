@@ -13,7 +13,7 @@ export type LogLine = Readonly<Record<string, unknown>>
 export type GatewayProcess = AsyncDisposable & {
   readonly port: number
   readonly pid: number
-  /** How long `startGateway` took, inside of its process. */
+  /** How long reading the configuration and `startGateway` took, inside of its process. */
   readonly startMs: number
   /** Every line of the log so far; what was no JSON is `{ raw }`. */
   readonly log: readonly LogLine[]
