@@ -42,6 +42,11 @@ if (options.crash) process.exit(3)
 
 const tools: Readonly<Record<string, Tool>> = {
   echo: ({ id, params }) => answer(id, String(params?.arguments?.['text'] ?? '')),
+  slow: async ({ id, params }) => {
+    await sleep(Number(params?.arguments?.['ms']))
+    answer(id, String(params?.arguments?.['text']))
+  },
+  arguments: ({ id }) => answer(id, process.argv.slice(2).join(' ')),
   exit: () => process.exit(7),
   kill: () => void process.kill(process.pid, 'SIGKILL'),
   silent: () => undefined,

@@ -31,7 +31,7 @@ export const KEY = 'gw_test_0123456789abcdef0123456789abcdef'
 const HOST = fileURLToPath(new URL('gateway-host.ts', import.meta.url))
 const CLOSE_TIMEOUT_MS = 30_000
 const LOG_WAIT_MS = 1500
-const auth = {
+export const AUTH: object = {
   type: 'api-key',
   keys: [{ id: 'test', key: KEY, name: 'test', consumerId: 'tester', roles: ['admin'] }],
 }
@@ -123,7 +123,7 @@ export async function findLogLine(
 
 /** JSON is YAML. The keys come first so that a test may bring its own. */
 function textOf(config: object): string {
-  return JSON.stringify({ port: 0, auth, log: { level: 'debug' }, ...config })
+  return JSON.stringify({ port: 0, auth: AUTH, log: { level: 'debug' }, ...config })
 }
 
 function parseLine(line: string): LogLine {

@@ -6,7 +6,7 @@ import { afterAll, expect, it } from 'vitest'
 import { processesWith } from '../support/processes.ts'
 import { scratchDirectory } from '../support/scratch-directory.ts'
 import { type GatewayProcess, startGatewayProcess } from './gateway-process.ts'
-import { closeConnections, openSession, replyOf } from './mcp-client.ts'
+import { closeConnections, LEGACY, openSession, replyOf } from './mcp-client.ts'
 import { npxServer } from './npx-server.ts'
 
 /** `FAULT_SESSIONS=30` for a look; the acceptance says 1,000. */
@@ -69,7 +69,7 @@ async function comeAndGo(gateway: GatewayProcess, count: number): Promise<void> 
       const path = paths[next % paths.length] as string
       next += 1
       const session = await openSession(gateway.port, path)
-      expect(replyOf(session.opened).result).toHaveProperty('protocolVersion')
+      expect(replyOf(session.opened)).toMatchObject({ result: { protocolVersion: LEGACY } })
       const listed = await session.post('{"jsonrpc":"2.0","id":"list","method":"tools/list"}')
       expect(listed.texts.at(-1)).toContain('echo')
       expect((await session.end()).status).toBe(200)
