@@ -1,10 +1,12 @@
 // Sixty-four connections that never stop calling: most of them modern, some a legacy session, some through `/mcp`.
 // Every call carries a text of its own, and anything but that text in the answer is a problem.
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import { modernRequest, openSession, type McpSession, type Reply } from './mcp-client.ts'
 
 export type Problem = { readonly server: string; readonly what: string }
 
-export type Load = {
+export type Load = AsyncDisposable & {
   readonly calls: () => number
   /** Stops calling, waits for what is in flight, and says what went wrong. */
   stop(): Promise<readonly Problem[]>
@@ -14,6 +16,7 @@ const CONNECTIONS = 64
 /** One call in five is still running when the next configuration arrives. */
 const SLOW_EVERY = 5
 const SLOW_MS = 60
+const REFUSED_PAUSE_MS = 20
 
 type Call = (tool: string, args: object) => Promise<Reply>
 
@@ -29,21 +32,22 @@ export function startLoad(port: number, servers: readonly string[]): Load {
       const text = `${server} ${connection} ${calls++}`
       const isSlow = calls % SLOW_EVERY === 0
       const problem = await call(isSlow ? 'slow' : 'echo', isSlow ? { text, ms: SLOW_MS } : { text }).then(
-        (reply) => (isEcho(reply, text) ? undefined : JSON.stringify(reply)),
+        (reply) => (isEcho(reply, text) ? undefined : JSON.stringify(reply.error ?? reply)),
         (error: unknown) => String(error),
       )
-      if (problem !== undefined) problems.push({ server, what: problem })
+      if (problem === undefined) continue
+      problems.push({ server, what: problem })
+      // A refusal is cheap: without a pause those would be most of the load.
+      await sleep(REFUSED_PAUSE_MS)
     }
   }
   const workers = Promise.all(Array.from({ length: CONNECTIONS }, (_, connection) => work(connection)))
-  return {
-    calls: () => calls,
-    async stop() {
-      stopping = true
-      await workers
-      return problems
-    },
+  const stop = async (): Promise<readonly Problem[]> => {
+    stopping = true
+    await workers
+    return problems
   }
+  return { calls: () => calls, stop, [Symbol.asyncDispose]: async () => void (await stop()) }
 }
 
 /** One in four is a legacy session, one in four comes through `/mcp`. */

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeEach, describe, expect, it } from 'vitest'
 
 import { freePort } from '../support/free-port.ts'
 import { cliCommand, cliSource } from '../support/gateway.ts'
@@ -13,8 +13,9 @@ import { AUTH, startGatewayProcess } from './gateway-process.ts'
 import { closeConnections, modernRequest, type Reply } from './mcp-client.ts'
 import { startLoad } from './reload-load.ts'
 
-const RELOADS = 200
-const marker = `reload-${process.pid}-${Date.now()}`
+/** `FAULT_RELOADS=20` for a look; the acceptance says 200. Divisible by 4, so that the last one changes a server. */
+const RELOADS = Number(process.env['FAULT_RELOADS'] ?? 200)
+let marker = ''
 const program = fileURLToPath(new URL('fault-server.ts', import.meta.url))
 const server = (id: string, more: object = {}, ...args: string[]): object => ({
   id,
@@ -37,39 +38,50 @@ function configOf(revision: number): { readonly servers: readonly object[]; read
 
 const hasComes = (revision: number): boolean => revision % 2 === 0
 
+beforeEach(({ task }) => {
+  marker = `reload-${process.pid}-${task.id}`
+})
+
 afterAll(closeConnections)
 
 // `RunningGateway` has no `reload` yet, and `serve` does not watch its file: take this skip away when they do.
 describe.skip('reloading', () => {
-  it(`${RELOADS} times under load fails no call but those on a removed server`, { timeout: 120_000 }, async () => {
-    await using gateway = await startGatewayProcess(configOf(0))
-    const call = async (id: string, name: string): Promise<Reply> =>
-      (await modernRequest(gateway.port, `/mcp/server/${id}`, 'tools/call', { name, arguments: { text: 'well' } }))
-        .reply
-    const load = startLoad(gateway.port, ['kept', 'slower', 'changes', 'comes'])
-    for (let revision = 1; revision <= RELOADS; revision += 1) {
-      await gateway.reload(configOf(revision))
-      const { error } = await call('comes', 'echo')
-      expect(error?.data?.code).toBe(hasComes(revision) ? undefined : 'GATEWAY_UNKNOWN_SERVER')
-    }
-    const problems = await load.stop()
-    expect(problems.filter((problem) => problem.server !== 'comes')).toEqual([])
-    // It has been there half of the time, so it was called, and it was gone the other half.
-    expect(problems.length).toBeGreaterThan(0)
-    expect(load.calls()).toBeGreaterThan(RELOADS * 10)
+  it(
+    `${RELOADS} times under load fails no call but those on a removed server`,
+    { timeout: 120_000 },
+    async ({ signal }) => {
+      await using gateway = await startGatewayProcess(configOf(0))
+      const call = async (id: string, name: string): Promise<Reply> =>
+        (await modernRequest(gateway.port, `/mcp/server/${id}`, 'tools/call', { name, arguments: { text: 'well' } }))
+          .reply
+      await using load = startLoad(gateway.port, ['kept', 'slower', 'changes', 'comes'])
+      for (let revision = 1; revision <= RELOADS; revision += 1) {
+        // After a timeout nobody waits for the rest, and the next test should not have to.
+        signal.throwIfAborted()
+        await gateway.reload(configOf(revision))
+        const { error } = await call('comes', 'echo')
+        expect(error?.data?.code).toBe(hasComes(revision) ? undefined : 'GATEWAY_UNKNOWN_SERVER')
+      }
+      const problems = await load.stop()
+      const unexpected = problems.filter((problem) => problem.server !== 'comes')
+      expect(new Set(unexpected.map((problem) => `${problem.server}: ${problem.what}`))).toEqual(new Set())
+      // It has been there half of the time, so it was called, and it was gone the other half.
+      expect(problems.length).toBeGreaterThan(0)
+      expect(load.calls()).toBeGreaterThan(RELOADS * 10)
 
-    expect((await call('changes', 'arguments')).result).toMatchObject({
-      content: [{ text: `${marker} revision-${RELOADS / 4}` }],
-    })
-    // What was replaced has ended: at most one process a server, and none of an older revision.
-    const old = (): string[] =>
-      processesWith(marker)
-        .map(({ commandLine }) => commandLine)
-        .filter((line) => line.includes('revision-') && !line.endsWith(`revision-${RELOADS / 4}`))
-    await expect.poll(old, { timeout: 10_000 }).toEqual([])
-    await gateway.close()
-    expect(processesWith(marker)).toEqual([])
-  })
+      expect((await call('changes', 'arguments')).result).toMatchObject({
+        content: [{ text: `${marker} revision-${RELOADS / 4}` }],
+      })
+      // What was replaced has ended: at most one process a server, and none of an older revision.
+      const old = (): string[] =>
+        processesWith(marker)
+          .map(({ commandLine }) => commandLine)
+          .filter((line) => line.includes('revision-') && !line.endsWith(`revision-${RELOADS / 4}`))
+      await expect.poll(old, { timeout: 10_000 }).toEqual([])
+      await gateway.close()
+      expect(processesWith(marker)).toEqual([])
+    },
+  )
 
   it('an unchanged server keeps its process, and a call in flight on a removed one ends well', async () => {
     const pids = (): number[] => processesWith(marker).map(({ pid }) => pid)
@@ -82,7 +94,7 @@ describe.skip('reloading', () => {
     await expect.poll(() => pids().length).toBe(before.length + 1)
     // The child is there before the call has reached it; one more exchange in the same pipe is behind it.
     await call('comes', 'echo', {})
-    await gateway.reload({ servers: [server('kept', { timeout: 1234 })] })
+    await gateway.reload({ servers: [server('kept')] })
     expect((await slow).reply.result).toMatchObject({ content: [{ text: 'to the end' }] })
     await expect.poll(pids).toEqual(before)
   })
