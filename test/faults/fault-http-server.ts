@@ -125,13 +125,15 @@ function faultsOf(redirectTo: string): Readonly<Record<string, Fault>> {
 }
 
 /** Writes until the reader goes away; never more than the socket takes. */
-async function endless(res: ServerResponse, headers: Record<string, string>, start: string): Promise<void> {
+function endless(res: ServerResponse, headers: Record<string, string>, start: string): void {
   res.writeHead(200, headers)
   res.write(start)
   const filler = Buffer.alloc(1024 * 1024, 'x')
-  while (!res.destroyed) {
-    if (!res.write(filler)) await Promise.race([once(res, 'drain'), once(res, 'close')])
+  const fill = (): void => {
+    while (!res.destroyed && res.write(filler));
   }
+  res.on('drain', fill)
+  fill()
 }
 
 function resultOf({ method, params }: Message): object {

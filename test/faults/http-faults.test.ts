@@ -1,17 +1,14 @@
 // Servers behind HTTP that misbehave, one row each, in front of the real gateway and with a healthy server beside them.
-import { fileURLToPath } from 'node:url'
-
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
 import { freePort } from '../support/free-port.ts'
 import { type FaultHttpServer, startFaultHttpServer, startPrivateServer } from './fault-http-server.ts'
-import { type Fault, runFault } from './fault-table.ts'
-import { type GatewayProcess, startGatewayProcess } from './gateway-process.ts'
+import { type Fault, runFault, startFaultBench } from './fault-table.ts'
+import type { GatewayProcess } from './gateway-process.ts'
 import { closeConnections, modernRequest, openSession, replyOf } from './mcp-client.ts'
-import { type Neighbour, startNeighbour } from './neighbour.ts'
 
 const BODY_LIMIT = 64 * 1024 * 1024
-/** With the default of a minute, a test for silence would take one. */
+/** For the server that stays silent: with the default of a minute, its test would take one. */
 const TIMEOUT_MS = 1500
 /** What the gateway sends to these servers and to nobody else. */
 const SECRET = 'Bearer upstream-secret-0123456789'
@@ -34,13 +31,11 @@ const faults: readonly Fault[] = [
   { title: 'redirects a POST elsewhere (307)', server: 'away', tool: 'redirect-307', gives: REFUSED, says: /HTTP 307/ },
 ] // prettier-ignore
 
-const healthy = fileURLToPath(new URL('fault-server.ts', import.meta.url))
-
 let elsewhere: Awaited<ReturnType<typeof startPrivateServer>>
 let modern: FaultHttpServer
 let legacy: FaultHttpServer
+let bench: Awaited<ReturnType<typeof startFaultBench>>
 let gateway: GatewayProcess
-let neighbour: Neighbour
 
 beforeAll(async () => {
   elsewhere = await startPrivateServer()
@@ -49,23 +44,19 @@ beforeAll(async () => {
   const remote = (id: string, url: string): object => ({
     id,
     url,
-    timeout: TIMEOUT_MS,
+    timeout: id === 'slow' ? TIMEOUT_MS : 30_000,
     headers: { authorization: SECRET },
   })
-  gateway = await startGatewayProcess({
-    servers: [
-      { id: 'healthy', command: process.execPath, args: [healthy] },
-      ...faults.map(({ server }) => remote(server, modern.url)),
-      remote('session', legacy.url),
-      remote('gone', `http://127.0.0.1:${await freePort()}/mcp`),
-    ],
-  })
-  neighbour = await startNeighbour(gateway.port, '/mcp/server/healthy')
+  bench = await startFaultBench([
+    ...faults.map(({ server }) => remote(server, modern.url)),
+    remote('session', legacy.url),
+    remote('gone', `http://127.0.0.1:${await freePort()}/mcp`),
+  ])
+  gateway = bench.gateway
 })
 
 afterAll(async () => {
-  await neighbour[Symbol.asyncDispose]()
-  await gateway.close()
+  await bench[Symbol.asyncDispose]()
   closeConnections()
   await Promise.all([modern, legacy, elsewhere].map((server) => server[Symbol.asyncDispose]()))
 })
@@ -76,7 +67,7 @@ beforeEach(() => {
 
 describe('a server behind HTTP that', () => {
   it.each(faults)('$title harms nobody else', async (fault) => {
-    await runFault(fault, gateway, neighbour)
+    await runFault(fault, bench)
     // The adversary sends our credentials into the private network, or has us read from it.
     expect(elsewhere.seen).toEqual([])
   })

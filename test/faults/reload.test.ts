@@ -119,7 +119,7 @@ describe.skip('reloading', () => {
 
     // The mistake is in the third line.
     writeFileSync(file, 'servers:\n  - id: kept\n    comand: node\n')
-    await cli.matches(/gateway\.yaml:3[^\n]*comand/, 10_000)
+    await cli.matches(/(?:yaml:3\b|"line":3\b)[^\n]*comand/, 10_000)
     expect(await outcome('kept')).toBe('served')
 
     write([server('kept'), server('comes')])

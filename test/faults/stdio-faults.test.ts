@@ -8,15 +8,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { processesWith } from '../support/processes.ts'
 import { scratchDirectory } from '../support/scratch-directory.ts'
-import { type Fault, runFault } from './fault-table.ts'
-import { findLogLine, type GatewayProcess, startGatewayProcess } from './gateway-process.ts'
+import { type Fault, runFault, startFaultBench } from './fault-table.ts'
+import { findLogLine, type GatewayProcess } from './gateway-process.ts'
 import { closeConnections, modernRequest, openSession, replyOf } from './mcp-client.ts'
-import { type Neighbour, startNeighbour } from './neighbour.ts'
+import { problemsOf } from './neighbour.ts'
 
 const MB = 1024 * 1024
 const LINE_LIMIT = 64 * MB
-/** With the default of a minute, a test for silence would take one. */
+/** For the servers that stay silent: with the default of a minute, their tests would take one. */
 const TIMEOUT_MS = 1500
+const impatient = { timeout: TIMEOUT_MS }
 
 const CLOSED = { codes: ['WIRE_UPSTREAM_CLOSED'] }
 const TIMED_OUT = { codes: ['WIRE_UPSTREAM_TIMEOUT'] }
@@ -47,33 +48,31 @@ const server = (id: string, ...args: string[]): object => ({
   id,
   command: process.execPath,
   args: [program, ...args, marker],
-  timeout: TIMEOUT_MS,
 })
 
+let bench: Awaited<ReturnType<typeof startFaultBench>>
 let gateway: GatewayProcess
-let neighbour: Neighbour
 
 beforeAll(async () => {
-  const plain = faults.map(({ server }) => server).filter((id) => !['refuses', 'mute', 'absent'].includes(id))
-  gateway = await startGatewayProcess({
-    servers: [
-      ...plain.map((id) => server(id)),
-      server('healthy'),
-      server('refuses', '--initialize', 'refuse'),
-      { ...server('mute', '--initialize', 'silent'), timeout: 400 },
-      { id: 'absent', command: join(scratch.path, 'no-such-program') },
-      server('loops', '--crash', '--starts', startsFile),
-      server('changes'),
-      server('parent'),
-      server('legacy', '--era', 'legacy'),
-    ],
-  })
-  neighbour = await startNeighbour(gateway.port, '/mcp/server/healthy')
+  const special = ['silent', 'longer', 'refuses', 'mute', 'absent']
+  const plain = faults.map(({ server }) => server).filter((id) => !special.includes(id))
+  bench = await startFaultBench([
+    ...plain.map((id) => server(id)),
+    { ...server('silent'), ...impatient },
+    { ...server('longer'), ...impatient },
+    server('refuses', '--initialize', 'refuse'),
+    { ...server('mute', '--initialize', 'silent'), timeout: 400 },
+    { id: 'absent', command: join(scratch.path, 'no-such-program') },
+    server('loops', '--crash', '--starts', startsFile),
+    server('changes'),
+    server('parent'),
+    { ...server('legacy', '--era', 'legacy'), ...impatient },
+  ])
+  gateway = bench.gateway
 })
 
 afterAll(async () => {
-  await neighbour[Symbol.asyncDispose]()
-  await gateway.close()
+  await bench[Symbol.asyncDispose]()
   closeConnections()
   scratch[Symbol.dispose]()
   expect(processesWith(marker)).toEqual([])
@@ -81,12 +80,12 @@ afterAll(async () => {
 
 describe('a server in a pipe that', () => {
   it.each(faults)('$title harms nobody else', async (fault) => {
-    await runFault(fault, gateway, neighbour)
+    await runFault(fault, bench)
   })
 
   it('exits at once is not started in a tight loop', async () => {
     const call = () => modernRequest(gateway.port, '/mcp/server/loops', 'tools/call', { name: 'echo' })
-    await neighbour.take()
+    await bench.neighbour.take()
     const codes = new Set<string | undefined>()
     for (const until = Date.now() + 1500; Date.now() < until; await sleep(10)) {
       codes.add((await call()).reply.error?.data?.code)
@@ -95,7 +94,7 @@ describe('a server in a pipe that', () => {
     // Each attempt may take a second start without the probe. Doubling from 250 ms leaves room for three attempts.
     expect(readFileSync(startsFile, 'utf8').trim().split('\n').length).toBeLessThanOrEqual(10)
     expect(await findLogLine(gateway, 'loops', /exit code 3/)).toBeDefined()
-    expect((await neighbour.take()).flatMap(({ problem }) => problem ?? [])).toEqual([])
+    expect(problemsOf(await bench.neighbour.take())).toEqual([])
   })
 
   it('changes its tools under load shows one generation at a time, and the last one in the end', async () => {
