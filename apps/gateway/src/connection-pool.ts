@@ -37,6 +37,8 @@ export type PoolSettings = {
   readonly idleStop: number
   /** 0 asks for no signs of life. */
   readonly healthInterval: number
+  /** How long an answer to a ping may take: what a handshake may. */
+  readonly startTimeout: number
 }
 
 export type ConnectionPool = {
@@ -55,7 +57,6 @@ export type ConnectionPool = {
 type Entry = Pooled & { current: boolean; usedAt: number; closing: boolean; answeredAtStart: number }
 
 const SWEEP_MS = 1000
-const PING_TIMEOUT_MS = 10_000
 const DRAIN_POLL_MS = 20
 
 export function createConnectionPool(options: PoolOptions): ConnectionPool {
@@ -139,12 +140,12 @@ export function createConnectionPool(options: PoolOptions): ConnectionPool {
   }
 
   const sweepOnce = (): void => {
-    const { idleStop, healthInterval } = settings()
+    const { idleStop, healthInterval, startTimeout } = settings()
     const now = Date.now()
     for (const entry of entries.values()) {
       const idleFor = now - entry.usedAt
       if (idleStop > 0 && idleFor >= idleStop && isIdle(entry)) void dispose(entry, 'idle').catch(report)
-      else if (healthInterval > 0) checkHealth(entry, healthInterval, now)
+      else if (healthInterval > 0) checkHealth(entry, healthInterval, startTimeout, now)
     }
     if (entries.size > 0) return
     clearInterval(sweep)
@@ -152,13 +153,13 @@ export function createConnectionPool(options: PoolOptions): ConnectionPool {
   }
 
   const pinged = new WeakMap<Entry, number>()
-  const checkHealth = (entry: Entry, intervalMs: number, now: number): void => {
+  const checkHealth = (entry: Entry, intervalMs: number, startTimeout: number, now: number): void => {
     // A server that is busy with a call shows soon enough whether it is well.
     if (now - Math.max(entry.usedAt, pinged.get(entry) ?? 0) < intervalMs || entry.connection.upstream.load().calls > 0)
       return
     pinged.set(entry, now)
     const { upstream, profile } = entry.connection
-    outcome(upstream, probeRequest(profile.era, options.clientInfo), AbortSignal.timeout(PING_TIMEOUT_MS)).catch(
+    outcome(upstream, probeRequest(profile.era, options.clientInfo), AbortSignal.timeout(startTimeout)).catch(
       (error: unknown) => {
         if (!entry.current) return
         logger.warn({ connection: entry.key, error: errorText(error) }, 'health check failed; the connection is closed')
