@@ -79,12 +79,13 @@ const tools: Readonly<Record<string, Tool>> = {
     writeLine(response(id, 'x'.repeat(text)).padEnd(bytes))
   },
   'stderr-flood': async ({ id, params }) => {
-    const until = Date.now() + Number(params?.arguments?.['ms'])
+    const { ms, bytesPerMs } = params?.arguments as { readonly ms: number; readonly bytesPerMs: number }
+    const from = Date.now()
     let written = 0
-    for (; Date.now() < until; await sleep(0)) {
-      // Pipes are written synchronously on POSIX: this goes as fast as the gateway reads, and no faster.
-      process.stderr.write(NOISE)
-      written += NOISE.length
+    for (let elapsed = 0; elapsed < ms; elapsed = Date.now() - from) {
+      // Pipes are written synchronously on POSIX: never faster than the gateway reads.
+      for (; written < elapsed * bytesPerMs; written += NOISE.length) process.stderr.write(NOISE)
+      await sleep(1)
     }
     answer(id, String(written))
   },
