@@ -33,11 +33,12 @@ export const sameEraTargets: Target[] = [
   { id: 'stdio', title: 'gateway -> stdio upstream', suites: everySuite, upstream: { kind: 'stdio', era: 'dual' } },
 ]
 
-// A server of the old era fixed its client's capabilities at `initialize`, and has no names for its questions
-// (reference §1.5, "Limits that cannot be translated faithfully").
+// A server of the old era has no names for its questions, and when it needs a capability that its client did not declare it
+// answers with an error of its own, in which nobody can read what was missing. See docs/LIMITATIONS.md.
 const modernToLegacy: Untranslatable = {
   'input-required-result-basic-elicitation': 'a legacy server does not name its elicitations',
-  'input-required-result-capability-check': 'a legacy server knows only the capabilities of its initialize',
+  'server-stateless/sep-2575-server-rejects-undeclared-capability': 'a legacy server refuses in words of its own',
+  'server-stateless/sep-2575-missing-capability-http-400': 'a legacy server refuses in words of its own',
 }
 
 /** The client speaks the era that the upstream does not know, so the gateway translates. */

@@ -3,7 +3,7 @@ import type { Check, Scenario, SuiteRun } from './suites.ts'
 
 export type Failure = Check & { reason: string }
 
-/** Scenarios that a translation between the eras cannot pass, with the reason why. */
+/** Scenarios, or single checks as `scenario/check`, that a translation between the eras cannot pass, with the reason why. */
 export type Untranslatable = Record<string, string>
 
 export type Verdict = {
@@ -37,7 +37,7 @@ export function judge(
   const deciding: Failure[] = []
   const tolerated: Failure[] = []
   for (const { key, check } of failures) {
-    const excuse = untranslatable[check.scenario]
+    const excuse = untranslatable[check.scenario] ?? untranslatable[`${check.scenario}/${check.id}`]
     if (excuse !== undefined) tolerated.push({ ...check, reason: excuse })
     else if (scored.has(check.scenario)) deciding.push({ ...check, reason: 'scored' })
     else if (passesDirectly.has(key)) deciding.push({ ...check, reason: 'fixture passes it' })

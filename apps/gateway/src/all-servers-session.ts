@@ -1,6 +1,6 @@
 /**
- * `/mcp`, legacy era: one client session over one connection per server. A connection is opened when the session first needs
- * the server, with the client's own `initialize`, so that every server knows what the client can do.
+ * `/mcp`, legacy era: one client session over a session with every server. Those are opened when the client first needs the
+ * server, with the client's own `initialize`, so that every server knows what the client can do.
  */
 import {
   isObject,
@@ -8,9 +8,9 @@ import {
   isResponse,
   joinUri,
   LEGACY_VERSIONS,
-  outcome,
   resultResponse,
   WireError,
+  without,
   type Exchange,
   type JsonObject,
   type JsonRpcMessage,
@@ -18,203 +18,185 @@ import {
   type JsonRpcResponse,
   type Peer,
   type RequestOptions,
-  type ServerProfile,
   type SessionBackend,
 } from '@mcp-gateway/wire'
-import { AGGREGATE_CAPABILITIES, answer, joinResponse, listEverywhere, listKindOf, type AllServersOptions } from './aggregate.ts' // prettier-ignore
+import { answer, joinResponse, listEverywhere, listKindOf, pageOf, unionOf } from './aggregate.ts'
+import type { AllServersOptions } from './all-servers.ts'
+import { errorText } from './connection-pool.ts'
 import type { CallContext } from './context.ts'
+import type { ListKind } from './list-cache.ts'
+import { OWN_ID } from './own-server.ts'
 import { onCall } from './pipeline.ts'
-import { resolveRoute } from './route.ts'
-import { listAll, type Connection, type ListKind, type Server } from './server.ts'
+import { createQuestions } from './questions.ts'
+import { resolveRoute, type Route } from './route.ts'
+import type { ServerSession } from './server-session.ts'
+import type { Server } from './server.ts'
 
-const START_TIMEOUT_MS = 30_000
-
-const SESSION_CAPABILITIES: JsonObject = {
-  ...AGGREGATE_CAPABILITIES,
-  tools: { listChanged: true },
-  prompts: { listChanged: true },
-  resources: { listChanged: true, subscribe: true },
-  logging: {},
-}
-
-type Question = { readonly connection: Connection; readonly id: JsonRpcRequest['id'] }
-
-export function openAllServersSession(options: AllServersOptions, peer: Peer): SessionBackend<CallContext> {
-  const { pipeline, logger, servers } = options
-  const connections = new Map<string, Promise<Connection>>()
-  const questions = new Map<string, Question>()
-  let nextQuestion = 1
+export function openAllServersSession(
+  options: AllServersOptions,
+  context: CallContext,
+  peer: Peer,
+): SessionBackend<CallContext> {
+  const { pipeline, logger, discovery, own } = options
+  const sessions = new Map<Server, Promise<ServerSession>>()
+  const questions = createQuestions<ServerSession>()
   let initializeParams: JsonObject = {}
   let logLevel: JsonObject | undefined
   let ended = false
 
-  /** A server's question gets an id of the session's own: two servers may use the same. */
-  const outward = (message: JsonRpcMessage, server: Server, connection: Connection): JsonRpcMessage => {
-    if (isRequest(message)) {
-      const id = `${server.id}-${nextQuestion++}`
-      questions.set(id, { connection, id: message.id })
-      return { ...message, id }
-    }
+  /** A server's message as this endpoint says it; two servers may use the same ids and the same URIs. */
+  const outward = (message: JsonRpcMessage, server: Server, session: ServerSession): JsonRpcMessage => {
+    if (isRequest(message)) return questions.ask(message, server.id, session)
     if (isResponse(message)) return message
     const { params } = message
     if (message.method === 'notifications/resources/updated' && typeof params?.['uri'] === 'string') {
       return { ...message, params: { ...params, uri: joinUri(server.id, params['uri']) } }
     }
-    if (message.method === 'notifications/cancelled') {
-      for (const [id, question] of questions) {
-        if (question.connection === connection && question.id === params?.['requestId']) {
-          questions.delete(id)
-          return { ...message, params: { ...params, requestId: id } }
-        }
-      }
-    }
-    return message
+    return message.method === 'notifications/cancelled' ? questions.cancel(message, session) : message
   }
 
-  const open = async (server: Server): Promise<Connection> => {
+  const open = async (server: Server): Promise<ServerSession> => {
     if (ended) throw new WireError('WIRE_SESSION_UNKNOWN', 'the session has ended')
-    const early: JsonRpcMessage[] = []
-    let connection: Connection | undefined
-    const upstream = server.connect((message) => {
-      if (connection === undefined) early.push(message)
-      else if (!isResponse(message)) peer.send(outward(message, server, connection))
+    const session: ServerSession = server.openSession(context.principal, {
+      // List changes are announced by the gateway, once for all who see the server.
+      send: (message) => {
+        if (!String(message['method']).endsWith('/list_changed')) peer.send(outward(message, server, session))
+      },
     })
     try {
-      const signal = AbortSignal.timeout(START_TIMEOUT_MS)
-      const initialize = { jsonrpc: '2.0', id: 'initialize', method: 'initialize', params: initializeParams } as const
-      const { result, error } = await outcome(upstream, initialize, signal)
-      if (!isObject(result)) {
-        throw new WireError(
-          'WIRE_UPSTREAM_REFUSED',
-          `server ${server.id} refused initialize: ${error?.message ?? 'no result'}`,
-        )
+      const ask = async (method: string, params: JsonObject): Promise<JsonRpcResponse> =>
+        responseOf(session.request({ jsonrpc: '2.0', id: method, method, params }, {}))
+      const { error } = await ask('initialize', initializeParams)
+      if (error !== undefined) {
+        throw new WireError('WIRE_UPSTREAM_REFUSED', `server ${server.id} refused initialize: ${error.message}`)
       }
-      connection = { upstream, profile: profileOf(result) }
-      await upstream.notify({ jsonrpc: '2.0', method: 'notifications/initialized' })
-      if (logLevel !== undefined) await setLevel(connection, logLevel)
-      for (const message of early) if (!isResponse(message)) peer.send(outward(message, server, connection))
-      void upstream.closed.then(() => connections.delete(server.id))
-      return connection
+      await session.notify({ jsonrpc: '2.0', method: 'notifications/initialized' })
+      if (logLevel !== undefined) await ask('logging/setLevel', logLevel)
+      return session
     } catch (error) {
-      await upstream[Symbol.asyncDispose]()
+      await session[Symbol.asyncDispose]()
       throw error
     }
   }
 
-  const connectionTo = (server: Server): Promise<Connection> => {
-    const known = connections.get(server.id)
+  const sessionWith = (server: Server): Promise<ServerSession> => {
+    const known = sessions.get(server)
     if (known !== undefined) return known
     const opening = open(server)
-    connections.set(server.id, opening)
-    opening.catch(() => connections.delete(server.id))
+    sessions.set(server, opening)
+    opening.catch(() => sessions.delete(server))
     return opening
   }
 
-  const openConnections = async (): Promise<readonly Connection[]> => {
-    const settled = await Promise.allSettled(connections.values())
+  const openSessions = async (): Promise<readonly ServerSession[]> => {
+    const settled = await Promise.allSettled(sessions.values())
     return settled.flatMap((item) => (item.status === 'fulfilled' ? [item.value] : []))
   }
 
-  const local = async (message: JsonRpcRequest, signal: AbortSignal | undefined): Promise<JsonRpcResponse> => {
-    const params = isObject(message.params) ? message.params : {}
-    switch (message.method) {
-      case 'initialize':
-        initializeParams = params
-        return resultResponse(message.id, initializeResult(params, options.clientInfo))
-      case 'ping':
-        return resultResponse(message.id, {})
-      case 'logging/setLevel':
-        logLevel = params
-        await Promise.all((await openConnections()).map((connection) => setLevel(connection, params)))
-        return resultResponse(message.id, {})
-      default: {
-        const kind = listKindOf(message.method)
-        if (kind === undefined) throw new WireError('WIRE_METHOD_NOT_FOUND', `${message.method} is not offered on /mcp`)
-        const listOf = async (server: Server) => listAll(await connectionTo(server), kind, options.clientInfo, signal)
-        return resultResponse(message.id, {
-          [kind]: await listEverywhere({ kind, servers: servers(), listOf, logger, onLate: announce(kind) }),
-        })
-      }
-    }
-  }
-
-  /** A server that was too slow for a list has it now: the client is told to ask again. */
-  const announce = (kind: ListKind) => () => {
+  const announce = (kind: ListKind): void => {
     const subject = kind === 'resourceTemplates' ? 'resources' : kind
     if (!ended) peer.send({ jsonrpc: '2.0', method: `notifications/${subject}/list_changed` })
   }
+  const stopWatching = discovery.onListChanged(context, announce)
 
-  const forward = async (
-    server: Server,
-    message: JsonRpcRequest,
-    requestOptions: RequestOptions,
-  ): Promise<Exchange> => {
-    const connection = await connectionTo(server)
-    return outwardAll(connection.upstream.request(message, requestOptions), server, connection)
+  const list = async (kind: ListKind, cursor: unknown): Promise<JsonObject> => {
+    const listOf = async (server: Server) => (await sessionWith(server)).list(kind)
+    const { items } = await discovery.list(kind, context, (servers) =>
+      listEverywhere({ kind, servers, listOf, logger, onLate: () => announce(kind) }),
+    )
+    const page = pageOf(kind, items, cursor)
+    return { [kind]: page.items, ...(page.nextCursor !== undefined && { nextCursor: page.nextCursor }) }
   }
 
-  async function* outwardAll(exchange: Exchange, server: Server, connection: Connection): Exchange {
-    const joined = joinResponse(exchange, server.id)
+  const local = async ({ id, method, params = {} }: JsonRpcRequest): Promise<JsonRpcResponse> => {
+    switch (method) {
+      case 'initialize': {
+        initializeParams = params
+        const capabilities = unionOf(discovery.visible(context).map((server) => server.state()))
+        return resultResponse(id, initializeResult(params, capabilities, options.clientInfo))
+      }
+      case 'ping':
+        return resultResponse(id, {})
+      case 'logging/setLevel': {
+        logLevel = params
+        const setLevel = (session: ServerSession) => responseOf(session.request({ jsonrpc: '2.0', id, method, params }, {})) // prettier-ignore
+        await Promise.allSettled((await openSessions()).map(setLevel))
+        return resultResponse(id, {})
+      }
+      default: {
+        const kind = listKindOf(method)
+        if (kind === undefined) throw new WireError('WIRE_METHOD_NOT_FOUND', `${method} is not offered on /mcp`)
+        return resultResponse(id, await list(kind, params['cursor']))
+      }
+    }
+  }
+
+  async function* forward(
+    { server, params }: Route,
+    message: JsonRpcRequest,
+    requestOptions: RequestOptions,
+  ): Exchange {
+    const session = await sessionWith(server)
+    const exchange = joinResponse(session.request({ ...message, params: await params }, requestOptions), server.id)
     try {
       for (;;) {
-        const next = await joined.next()
+        const next = await exchange.next()
         if (next.done) return next.value
-        yield outward(next.value, server, connection)
+        yield outward(next.value, server, session)
       }
     } finally {
       // Leaving early must reach the connection, which then tells its server.
-      await joined.return(undefined as never)
+      await exchange.return(undefined as never)
     }
   }
 
   return {
-    request(message, context, requestOptions) {
-      const route = resolveRoute(message, servers())
+    request(message, callContext, requestOptions) {
+      if (own.offers(message) && discovery.isOptIn()) {
+        const respond = async () => legacy(await own.answer(message, callContext, requestOptions.signal))
+        return onCall({ ...callContext, message, server: OWN_ID, forward: () => answer(respond) }, pipeline)
+      }
+      const lookup = async (server: Server, kind: ListKind) => (await (await sessionWith(server)).list(kind)).items
+      const route = resolveRoute(message, discovery.visible(callContext), lookup)
       if (route === undefined) {
-        const forwardLocal = () => answer(() => local(message, requestOptions.signal))
-        return onCall({ ...context, message, server: undefined, forward: forwardLocal }, pipeline)
+        return onCall({ ...callContext, message, server: undefined, forward: () => answer(() => local(message)) }, pipeline) // prettier-ignore
       }
-      const call = async () => {
-        const { server, params } = await route
-        return forward(server, { ...message, params }, requestOptions)
-      }
-      return onCall({ ...context, message, server: route.serverId, forward: call }, pipeline)
+      const call = () => forward(route, message, requestOptions)
+      return onCall({ ...callContext, message, server: route.server.id, forward: call }, pipeline)
     },
     async notify(message) {
       if (message.method === 'notifications/initialized') return
-      await Promise.all((await openConnections()).map(({ upstream }) => upstream.notify(message)))
+      const settled = await Promise.allSettled((await openSessions()).map((session) => session.notify(message)))
+      for (const { reason } of settled.filter((item) => item.status === 'rejected')) {
+        logger.debug({ error: errorText(reason) }, 'a notification was not delivered')
+      }
     },
     async respond(message) {
-      const id = typeof message.id === 'string' ? message.id : ''
-      const question = questions.get(id)
-      if (question === undefined) return
-      questions.delete(id)
-      await question.connection.upstream.respond({ ...message, id: question.id })
+      const answered = questions.answer(message)
+      if (answered !== undefined) await answered.asker.respond(answered.message)
     },
     async [Symbol.asyncDispose]() {
       ended = true
-      await Promise.all((await openConnections()).map(({ upstream }) => upstream[Symbol.asyncDispose]()))
+      stopWatching()
+      await Promise.all((await openSessions()).map((session) => session[Symbol.asyncDispose]()))
     },
   }
 }
 
-function initializeResult(params: JsonObject, serverInfo: JsonObject): JsonObject {
-  const asked = String(params['protocolVersion'])
-  const protocolVersion = LEGACY_VERSIONS.includes(asked) ? asked : LEGACY_VERSIONS[0]
-  return { protocolVersion, capabilities: SESSION_CAPABILITIES, serverInfo }
-}
-
-function profileOf(result: JsonObject): ServerProfile {
-  return {
-    era: 'legacy',
-    protocolVersion: String(result['protocolVersion']),
-    capabilities: isObject(result['capabilities']) ? result['capabilities'] : {},
-    serverInfo: isObject(result['serverInfo']) ? result['serverInfo'] : undefined,
-    instructions: undefined,
+async function responseOf(exchange: Exchange): Promise<JsonRpcResponse> {
+  for (;;) {
+    const next = await exchange.next()
+    if (next.done) return next.value
   }
 }
 
-async function setLevel({ upstream, profile }: Connection, params: JsonObject): Promise<void> {
-  if (profile.capabilities['logging'] === undefined) return
-  await outcome(upstream, { jsonrpc: '2.0', id: 'level', method: 'logging/setLevel', params })
+function initializeResult(params: JsonObject, capabilities: JsonObject, serverInfo: JsonObject): JsonObject {
+  const asked = String(params['protocolVersion'])
+  const protocolVersion = LEGACY_VERSIONS.includes(asked) ? asked : LEGACY_VERSIONS[0]
+  return { protocolVersion, capabilities, serverInfo }
+}
+
+function legacy(response: JsonRpcResponse): JsonRpcResponse {
+  if (!isObject(response.result)) return response
+  return { ...response, result: without(response.result, 'resultType') }
 }

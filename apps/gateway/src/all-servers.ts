@@ -1,80 +1,113 @@
 /** `/mcp`, modern era: every server behind one endpoint, stateless. */
 import {
+  META_CLIENT_CAPABILITIES,
   META_SERVER_INFO,
+  metaOf,
   MODERN_VERSIONS,
   resultResponse,
   WireError,
+  without,
   type Backend,
+  type ClientInfo,
   type Exchange,
   type JsonObject,
   type JsonRpcRequest,
   type JsonRpcResponse,
   type RequestOptions,
 } from '@mcp-gateway/wire'
-import { AGGREGATE_CAPABILITIES, answer, joinResponse, listEverywhere, listKindOf, within, type AllServersOptions } from './aggregate.ts' // prettier-ignore
+import { answer, joinResponse, listEverywhere, listKindOf, pageOf, unionOf, within } from './aggregate.ts'
 import { openAllServersSession } from './all-servers-session.ts'
 import type { CallContext } from './context.ts'
-import { onCall } from './pipeline.ts'
+import type { Discovery } from './discovery.ts'
+import { listenEverywhere } from './listen-everywhere.ts'
+import type { Logger } from './log.ts'
+import { OWN_ID, type OwnServer } from './own-server.ts'
+import { onCall, type Pipeline } from './pipeline.ts'
 import { resolveRoute, type Route } from './route.ts'
-import type { Server } from './server.ts'
-import { forwardModern } from './single-server.ts'
+import type { Server, View } from './server.ts'
+
+export type AllServersOptions = {
+  readonly servers: () => readonly Server[]
+  /** Which of them a caller sees here. */
+  readonly discovery: Discovery
+  /** The gateway as a server. */
+  readonly own: OwnServer
+  readonly clientInfo: ClientInfo
+  readonly pipeline: Pipeline
+  readonly logger: Logger
+}
 
 export function allServersBackend(options: AllServersOptions): Backend<CallContext> {
-  const { pipeline } = options
+  const { pipeline, discovery, own } = options
 
-  const local = async (message: JsonRpcRequest): Promise<JsonRpcResponse> => {
-    if (message.method === 'server/discover') return resultResponse(message.id, await discover(options))
+  const local = async (message: JsonRpcRequest, context: CallContext): Promise<JsonRpcResponse> => {
+    if (message.method === 'server/discover') return resultResponse(message.id, await discover(options, context))
     const kind = listKindOf(message.method)
     if (kind === undefined) throw new WireError('WIRE_METHOD_NOT_FOUND', `${message.method} is not offered here`)
-    const servers = await modernServers(options)
-    const listOf = (server: Server) => server.list(kind)
-    const items = await listEverywhere({ kind, servers, listOf, logger: options.logger })
-    // Which servers answer, and what a caller may see, is nobody else's business: never cached beyond this answer.
-    return resultResponse(message.id, { resultType: 'complete', [kind]: items, ttlMs: 0, cacheScope: 'private' })
+    const view = viewOf(message, context)
+    const listOf = (server: Server) => server.list(kind, view)
+    const { items, ttlMs, isPublic } = await discovery.list(kind, context, (servers) =>
+      listEverywhere({ kind, servers, listOf, logger: options.logger }),
+    )
+    const { items: page, ...next } = pageOf(kind, items, message.params?.['cursor'])
+    const cacheScope = isPublic ? 'public' : 'private'
+    return resultResponse(message.id, { resultType: 'complete', [kind]: page, ...next, ttlMs, cacheScope })
   }
 
-  const forward = async (route: Route, message: JsonRpcRequest, requestOptions: RequestOptions): Promise<Exchange> => {
-    const exchange = await forwardModern(route.server, { ...message, params: route.params }, requestOptions)
-    return joinResponse(exchange, route.server.id)
+  const forward = async (
+    { server, params }: Route,
+    message: JsonRpcRequest,
+    { principal }: CallContext,
+    requestOptions: RequestOptions,
+  ): Promise<Exchange> => {
+    const exchange = await server.request({ ...message, params: await params }, principal, requestOptions)
+    return joinResponse(exchange, server.id)
   }
 
   return {
     request(message, context, requestOptions) {
-      const route = resolveRoute(message, options.servers())
-      if (route === undefined) {
-        return onCall({ ...context, message, server: undefined, forward: () => answer(() => local(message)) }, pipeline)
+      if (own.offers(message) && discovery.isOptIn()) {
+        return onCall({ ...context, message, server: OWN_ID, forward: () => answer(() => own.answer(message, context)) }, pipeline) // prettier-ignore
       }
-      const call = () => route.then((found) => forward(found, message, requestOptions))
-      return onCall({ ...context, message, server: route.serverId, forward: call }, pipeline)
+      if (message.method === 'subscriptions/listen') {
+        const listen = () => listenEverywhere(options, message, context, requestOptions.signal)
+        return onCall({ ...context, message, server: undefined, forward: listen }, pipeline)
+      }
+      const view = viewOf(message, context)
+      const lookup = async (server: Server, kind: Parameters<Server['list']>[0]) =>
+        (await server.list(kind, view)).items
+      const route = resolveRoute(message, discovery.visible(context), lookup)
+      if (route === undefined) {
+        return onCall({ ...context, message, server: undefined, forward: () => answer(() => local(message, context)) }, pipeline) // prettier-ignore
+      }
+      const call = () => forward(route, message, context, requestOptions)
+      return onCall({ ...context, message, server: route.server.id, forward: call }, pipeline)
     },
     async notify() {
       // Nothing says which server it is for.
     },
-    openSession: (_context, peer) => openAllServersSession(options, peer),
+    openSession: (context, peer) => openAllServersSession(options, context, peer),
   }
 }
 
-/** How long `server/discover` waits for a server's era: clients give up their probe soon and fall back to `initialize`. */
-const ERA_WAIT_MS = 3000
-
-async function modernServers({ servers }: AllServersOptions): Promise<readonly Server[]> {
-  const eras = await Promise.allSettled(servers().map((server) => within(server.shared(), ERA_WAIT_MS)))
-  return servers().filter((_, at) => {
-    const connection = eras[at]
-    return connection?.status === 'fulfilled' && connection.value?.profile.era === 'modern'
-  })
+function viewOf(message: JsonRpcRequest, { principal }: CallContext): View {
+  return { principal, capabilities: (metaOf(message)?.[META_CLIENT_CAPABILITIES] ?? {}) as JsonObject }
 }
 
-async function discover(options: AllServersOptions): Promise<JsonObject> {
-  if ((await modernServers(options)).length === 0) {
-    throw new WireError('WIRE_ERA_MISMATCH', 'no server here speaks 2026-07-28; connect with initialize')
-  }
+/** How long `server/discover` waits for the servers: clients give up their probe soon and fall back to `initialize`. */
+const DISCOVER_WAIT_MS = 3000
+
+async function discover({ discovery, clientInfo }: AllServersOptions, context: CallContext): Promise<JsonObject> {
+  const servers = discovery.visible(context)
+  await Promise.allSettled(servers.map((server) => within(server.profile(), DISCOVER_WAIT_MS)))
+  // The log level travels with each request here.
+  const capabilities = without(unionOf(servers.map((server) => server.state())), 'logging')
   return {
     resultType: 'complete',
     supportedVersions: MODERN_VERSIONS,
-    capabilities: AGGREGATE_CAPABILITIES,
+    capabilities,
     ttlMs: 0,
     cacheScope: 'private',
-    _meta: { [META_SERVER_INFO]: options.clientInfo },
+    _meta: { [META_SERVER_INFO]: clientInfo },
   }
 }

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { isLoopback } from './guard.ts'
+import { OWN_ID } from './own-server.ts'
 import type { Path, Problem } from './config-findings.ts'
 
 type Raw = Readonly<Record<string, unknown>>
@@ -47,6 +48,9 @@ function checkKey({ key }: Raw, path: Path): Problem[] {
 function checkServer(value: unknown, path: Path): Problem[] {
   const server = map(value)
   if (server !== value) return []
+  if (server['id'] === OWN_ID) {
+    return [{ path: [...path, 'id'], message: `"${OWN_ID}" is the gateway itself; choose another id` }]
+  }
   const local = 'command' in server
   if (local === 'url' in server) {
     const message = local

@@ -56,6 +56,11 @@ const headerName = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, { error: 'i
 const headerValue = z.string().regex(/^[^\r\n\0]*$/, { error: 'must not contain a line break' })
 const variableName = z.string().regex(/^[^=\0]+$/, { error: 'is not a variable name' })
 
+const toolSchema = z.strictObject({
+  timeout: z.preprocess(digits, z.int().min(1).max(86_400_000)).optional().describe('As `timeout` of the server.'),
+  maxTimeout: z.preprocess(digits, z.int().min(0).max(604_800_000)).optional().describe('As that of the server.'),
+})
+
 const serverSchema = z.strictObject({
   id: serverId.describe('Prefix of its tools (`id__tool`) and its name in URLs.'),
   name: text('What a person calls this server. Defaults to the id.').optional(),
@@ -63,6 +68,18 @@ const serverSchema = z.strictObject({
   enabled: flag(true, 'false leaves it out without forgetting it.'),
   tags: texts('Free words to find it by.'),
   timeout: wholeNumber(1, 86_400_000, 60_000, 'Milliseconds a call may stay silent before it is given up.'),
+  maxTimeout: wholeNumber(0, 604_800_000, 3_600_000, 'Milliseconds a call may take at all; 0 sets no limit.'),
+  startTimeout: wholeNumber(1, 3_600_000, 30_000, 'Milliseconds until the server must have answered the handshake.'),
+  idleStop: wholeNumber(0, 604_800_000, 300_000, 'Milliseconds after which an unused server is stopped; 0 never.'),
+  healthInterval: wholeNumber(0, 86_400_000, 30_000, 'Milliseconds between pings of an idle server; 0 for none.'),
+  isolation: z
+    .enum(['caller', 'session'])
+    .default('caller')
+    .describe('caller: the legacy sessions of one caller share a process. session: each has a process of its own.'),
+  tools: z
+    .record(z.string().min(1).max(256), toolSchema)
+    .default({})
+    .describe('Settings of single tools, by their name at the server.'),
   command: text('Program of a local server (stdio). Either this or `url`.').optional(),
   args: z.array(z.string()).optional().describe('Arguments of `command`. Quote numbers: "8080".'),
   env: z
@@ -89,7 +106,9 @@ const limitsSchema = z.strictObject({
   maxSessionsPerCaller: wholeNumber(1, 1_000_000, 100, 'Open sessions of one consumer.'),
   sessionIdleMs: wholeNumber(1000, 604_800_000, 1_800_000, 'A session unused for so long is closed.'),
   maxLineBytes: wholeNumber(1024, 1_073_741_824, 67_108_864, 'Bytes of one message from a local server.'),
-  maxConcurrentCalls: wholeNumber(1, 1_000_000, 1024, 'Calls in flight in the whole gateway.'),
+  maxConcurrentCalls: wholeNumber(1, 1_000_000, 1024, 'Calls in flight on one connection to a server.'),
+  maxConnectionsPerServer: wholeNumber(1, 100_000, 100, 'Connections (processes, for a local server) to one server.'),
+  maxParkedCalls: wholeNumber(1, 1_000_000, 1000, 'Calls of one server that wait for input of their client.'),
 })
 
 const fileSchema = z.strictObject({
@@ -106,6 +125,11 @@ const fileSchema = z.strictObject({
     .prefault({})
     .describe('Who may call.'),
   servers: z.array(serverSchema).default([]).describe('The MCP servers behind the gateway.'),
+  discovery: z
+    .enum(['all', 'opt-in'])
+    .default('all')
+    .describe('What /mcp lists: all tools, or the gateway’s own, with which a caller finds and enables servers.'),
+  discoveryThreshold: wholeNumber(1, 1_000_000, 1000, 'With more tools than this, `discovery: all` becomes opt-in.'),
   limits: limitsSchema.prefault({}).describe('What one caller, message or session may use up.'),
   log: z
     .strictObject({
@@ -127,7 +151,7 @@ export function checkShape(value: unknown): { readonly config: Config } | { read
 }
 
 const sections = new Set(
-  'auth keys servers limits log allowedHosts allowedOrigins roles tags args env headers'.split(' '),
+  'auth keys servers limits log allowedHosts allowedOrigins roles tags args env headers tools'.split(' '),
 )
 
 /** `servers:` with nothing, or only comments, after it is an empty list to a person and a null to YAML. */
@@ -137,7 +161,7 @@ function withoutEmpty(value: unknown): unknown {
   const kept = Object.entries(value).filter(([key, item]) => item !== null || !sections.has(key))
   // The names in these two maps are the user's own.
   return Object.fromEntries(
-    kept.map(([key, item]) => [key, key === 'env' || key === 'headers' ? item : withoutEmpty(item)]),
+    kept.map(([key, item]) => [key, key === 'env' || key === 'headers' || key === 'tools' ? item : withoutEmpty(item)]),
   )
 }
 
@@ -170,9 +194,10 @@ function toKey({ expiresAt, name, ...key }: z.infer<typeof keySchema>): KeyConfi
 }
 
 function toServer(server: z.infer<typeof serverSchema>): ServerConfig {
-  const { id, enabled, tags, timeout, name = id, description } = server
-  const common = { id, name, enabled, tags, timeout, ...(description === undefined ? {} : { description }) }
-  const { command, args = [], env = {}, cwd, url, transport = 'http', headers = {} } = server
+  const { name = server.id, description, command, args = [], env = {}, cwd, url, transport = 'http', headers = {}, ...settings } = server // prettier-ignore
+  // exactOptionalPropertyTypes: what zod types as possibly undefined is absent when it was not given.
+  const tools = settings.tools as ServerConfig['tools']
+  const common = { ...settings, name, tools, ...(description === undefined ? {} : { description }) }
   if (command === undefined) return { ...common, transport, url: url ?? '', headers }
   return { ...common, transport: 'stdio', command, args, env, ...(cwd === undefined ? {} : { cwd }) }
 }

@@ -6,6 +6,7 @@
  *
  *   maxBodyBytes 4194304 · maxDepth 128 · maxBatch 50 · maxLineBytes 67108864 · maxConcurrentCalls 1024
  *   maxSessions 1000 · maxSessionsPerCaller 100 · sessionIdleMs 1800000
+ *   maxConnectionsPerServer 100 · maxParkedCalls 1000
  *
  * Nothing here reads `process.env`, the network or the disk: the caller passes the text and the environment.
  */
@@ -42,7 +43,21 @@ type ServerCommon = {
   readonly tags: readonly string[]
   /** Milliseconds a call may stay silent (no result and no progress) before it is given up. */
   readonly timeout: number
+  /** Milliseconds a call may take at all; 0 sets no limit. */
+  readonly maxTimeout: number
+  /** Milliseconds until the handshake must be over. */
+  readonly startTimeout: number
+  /** Milliseconds after which an unused connection is closed; 0 keeps it. */
+  readonly idleStop: number
+  /** Milliseconds between signs of life of an idle connection; 0 asks for none. */
+  readonly healthInterval: number
+  /** Whether the legacy sessions of one caller share a connection, or every session has its own. */
+  readonly isolation: 'caller' | 'session'
+  readonly tools: Readonly<Record<string, ToolTimes>>
 }
+
+/** Of one tool, in place of its server's. */
+export type ToolTimes = { readonly timeout?: number; readonly maxTimeout?: number }
 
 export type StdioServerConfig = ServerCommon & {
   readonly transport: 'stdio'
@@ -81,7 +96,13 @@ export type Config = {
     readonly sessionIdleMs: number
     readonly maxLineBytes: number
     readonly maxConcurrentCalls: number
+    readonly maxConnectionsPerServer: number
+    readonly maxParkedCalls: number
   }
+  /** What `tools/list` of `/mcp` shows: every tool, or the gateway's own, with which a caller enables servers. */
+  readonly discovery: 'all' | 'opt-in'
+  /** With more tools than this, `all` becomes `opt-in`. */
+  readonly discoveryThreshold: number
   readonly log: { readonly level: LogLevel }
 }
 

@@ -2,4 +2,9 @@
 import type { Caller } from '@mcp-gateway/auth'
 import type { Context } from '@mcp-gateway/wire'
 
-export type CallContext = Context & { readonly caller: Caller; readonly requestId: string }
+export type CallContext = Context & {
+  readonly caller: Caller
+  readonly requestId: string
+  /** The caller's own name for one of its sessions (`X-MCP-Session`), which enablements may belong to. */
+  readonly clientSession?: string | undefined
+}

@@ -2,19 +2,21 @@
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createAuthenticator, type Authenticator, type Caller } from '@mcp-gateway/auth'
-import { baseEnvironment, createHttpEndpoint, killAllGroups, type HttpEndpoint } from '@mcp-gateway/wire'
+import { baseEnvironment, killAllGroups } from '@mcp-gateway/wire'
 import { allServersBackend } from './all-servers.ts'
 import type { Config } from './config.ts'
-import type { CallContext } from './context.ts'
+import { createDiscovery } from './discovery.ts'
+import { openEnablementStore } from './enablement-store.ts'
 import { createGuard } from './guard.ts'
 import { createHttpServer } from './http-server.ts'
 import { createLogger, type Logger } from './log.ts'
+import { ownBackend } from './own-backend.ts'
+import { createOwnServer, OWN_ID } from './own-server.ts'
+import { createOwnTools, type OwnTool } from './own-tools.ts'
 import type { Pipeline } from './pipeline.ts'
 import { createRecorder } from './recorder.ts'
-import { describeFailure } from './replies.ts'
 import type { Rest } from './routes.ts'
-import { createServer, type Server } from './server.ts'
-import { singleServerBackend } from './single-server.ts'
+import { createEndpoint, createServerTable } from './server-table.ts'
 
 export type GatewayOptions = {
   readonly config: Config
@@ -23,52 +25,59 @@ export type GatewayOptions = {
   readonly version?: string
   /** What children may know of the gateway's own environment. @default where programs and the home directory are */
   readonly environment?: Readonly<Record<string, string>>
+  /** SQLite file for what must survive a restart. @default `:memory:`, which keeps nothing */
+  readonly database?: string
 }
 
 export type RunningGateway = AsyncDisposable & {
   readonly url: string
   readonly port: number
+  /** Takes over a new configuration. Calls under way end as they began; `host`, `port` and `limits` need a restart. */
+  reload(config: Config): Promise<void>
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 
 /** How long calls in flight may take to end when the gateway stops. */
 const DRAIN_MS = 5000
+const NEEDS_RESTART = ['host', 'port', 'limits'] as const
 
 /** Listens when it resolves. Servers are started by their first use. Rejects with the system's error when the port is taken. */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
-  const { config } = options
+  let { config } = options
   const logger = options.logger ?? createLogger(config.log.level)
   const version = options.version ?? '0.0.0'
   const clientInfo = { name: 'mcp-gateway', version }
   const environment = options.environment ?? baseEnvironment(process.env)
   const calls = createRecorder(logger)
   const pipeline: Pipeline = { authenticate: authenticatorOf(config), recorder: calls.record }
+  const store = openEnablementStore(options.database ?? ':memory:')
+  let guard = createGuard(config)
   let stopping = false
 
-  const servers = config.servers
-    .filter((server) => server.enabled)
-    .map((server) => createServer({ config: server, limits: config.limits, environment, clientInfo, logger }))
-  const endpoints = createEndpoints(servers, pipeline, config, logger, clientInfo)
+  const table = createServerTable({ config: () => config, environment, clientInfo, pipeline, logger })
+  table.apply(config.servers)
+  const { servers } = table
+  let ownTools: readonly OwnTool[] = []
+  const own = createOwnServer(() => ownTools)
+  const discovery = createDiscovery({ config: () => config, servers, store, ownTools: own.list })
+  ownTools = createOwnTools({ servers, discovery, pipeline, maxDepth: () => config.limits.maxDepth })
+  const ends = {
+    all: createEndpoint(allServersBackend({ servers, discovery, own, clientInfo, pipeline, logger }), config, logger),
+    own: createEndpoint(ownBackend(own, clientInfo, pipeline), config, logger),
+  }
 
   let rest: Promise<Rest> | undefined
   const openRest = async (): Promise<Rest> => {
     // Loaded by the first REST request: the gateway listens sooner without it.
     const { createRest } = await import('./routes.ts')
-    return createRest({
-      servers: () => servers,
-      isReady: () => !stopping,
-      pipeline,
-      version,
-      limits: config.limits,
-      logger,
-    })
+    return createRest({ servers, isReady: () => !stopping, pipeline, version, limits: config.limits, logger })
   }
 
   const http = createHttpServer({
-    guard: createGuard(config),
+    guard: () => guard,
     pipeline,
-    endpoint: (serverId) => endpoints.get(serverId),
+    endpoint: (serverId) => (serverId === undefined ? ends.all : serverId === OWN_ID ? ends.own : table.endpoint(serverId)), // prettier-ignore
     rest: () => (rest ??= openRest()),
     isStopping: () => stopping,
     logger,
@@ -79,56 +88,42 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   })
   const { port } = http.address() as AddressInfo
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
-  logger.info({ url, servers: servers.length }, 'listening')
+  logger.info({ url, servers: servers().length }, 'listening')
 
   // An exit that skips `close`, an uncaught error say, still takes the children along.
   process.on('exit', killAllGroups)
+
+  const reload = async (next: Config): Promise<void> => {
+    const restart = NEEDS_RESTART.filter((key) => JSON.stringify(next[key]) !== JSON.stringify(config[key]))
+    config = { ...next, host: config.host, port: config.port, limits: config.limits }
+    pipeline.authenticate = authenticatorOf(config)
+    guard = createGuard(config)
+    logger.level = config.log.level
+    const changes = table.apply(config.servers)
+    discovery.serversChanged()
+    logger.info(changes, 'configuration reloaded')
+    if (restart.length > 0) logger.warn({ settings: restart }, 'these settings take effect after a restart')
+  }
 
   let closing: Promise<void> | undefined
   const close = async (): Promise<void> => {
     stopping = true
     for (const until = Date.now() + DRAIN_MS; calls.inFlight() > 0 && Date.now() < until;) await sleep(20)
     const closed = new Promise<void>((resolve) => http.close(() => resolve()))
-    await Promise.all([...endpoints.values()].map((endpoint) => endpoint.close()))
-    await Promise.all(servers.map((server) => server.close()))
+    await Promise.all([ends.all.close(), ends.own.close(), table.close()])
     http.closeAllConnections()
     await closed
+    store[Symbol.dispose]()
     process.off('exit', killAllGroups)
     logger.info('stopped')
   }
   return {
     url,
     port,
+    reload,
     close: () => (closing ??= close()),
     [Symbol.asyncDispose]: () => (closing ??= close()),
   }
-}
-
-function createEndpoints(
-  servers: readonly Server[],
-  pipeline: Pipeline,
-  config: Config,
-  logger: Logger,
-  clientInfo: { readonly name: string; readonly version: string },
-): ReadonlyMap<string | undefined, HttpEndpoint<CallContext>> {
-  const common = {
-    limits: config.limits,
-    describeFailure,
-    onFailure: (error: unknown, context: CallContext | undefined) => {
-      const requestId = context?.requestId
-      const { code } = describeFailure(error)
-      if (code === 'WIRE_INTERNAL') logger.error({ requestId, err: error }, 'internal error')
-      else logger.debug({ requestId, code }, 'request failed')
-    },
-  }
-  const all = allServersBackend({ servers: () => servers, clientInfo, pipeline, logger })
-  return new Map<string | undefined, HttpEndpoint<CallContext>>([
-    [undefined, createHttpEndpoint({ ...common, backend: all })],
-    ...servers.map(
-      (server) =>
-        [server.id, createHttpEndpoint({ ...common, backend: singleServerBackend(server, pipeline) })] as const,
-    ),
-  ])
 }
 
 function authenticatorOf({ auth }: Config): Authenticator['authenticate'] {

@@ -14,7 +14,8 @@ import { describeFailure } from './replies.ts'
 import type { Rest } from './routes.ts'
 
 export type HttpServerOptions = {
-  readonly guard: Guard
+  /** Read for every request: a new configuration may bring another. */
+  readonly guard: () => Guard
   readonly pipeline: Pipeline
   /** The endpoint of `/mcp`, and of `/mcp/server/:id` for a server's id. */
   readonly endpoint: (serverId: string | undefined) => HttpEndpoint<CallContext> | undefined
@@ -37,7 +38,7 @@ const SINGLE_SERVER = '/mcp/server/'
 const REQUEST_ID = /^[\w.:-]{1,128}$/
 
 export function createHttpServer(options: HttpServerOptions): NodeServer {
-  const { guard, pipeline, logger } = options
+  const { pipeline, logger } = options
 
   const remembered = new WeakMap<Socket, Remembered>()
   const authenticate = (req: IncomingMessage): Caller => {
@@ -63,7 +64,8 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
     if (endpoint === undefined)
       throw new GatewayError('GATEWAY_UNKNOWN_SERVER', `there is no server ${serverId?.slice(0, 64)}`)
     const responseHeaders = { 'x-request-id': requestId }
-    return endpoint.handle(req, res, { caller, requestId, principal: caller.id, responseHeaders })
+    const clientSession = clientSessionOf(req)
+    return endpoint.handle(req, res, { caller, requestId, principal: caller.id, responseHeaders, clientSession })
   }
 
   const onRest = async (req: IncomingMessage, res: ServerResponse, requestId: string): Promise<void> => {
@@ -83,7 +85,7 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
       // A session may still answer its servers' questions, so that what runs can end.
       if (options.isStopping() && req.headers['mcp-session-id'] === undefined)
         throw new GatewayError('GATEWAY_STOPPING', 'the gateway is stopping')
-      guard(req.headers)
+      options.guard()(req.headers)
       const path = pathOf(req.url ?? '/')
       if (path === '/mcp' || path.startsWith(SINGLE_SERVER)) await mcp(req, res, path, requestId)
       else await onRest(req, res, requestId)
@@ -95,6 +97,12 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
   const server = createServer((req, res) => void answer(req, res))
   server.keepAliveTimeout = 65_000
   return server
+}
+
+/** `X-MCP-Session`: a caller's own name for one of its sessions. One that is no such name is none. */
+function clientSessionOf({ headers }: IncomingMessage): string | undefined {
+  const name = headers['x-mcp-session']
+  return typeof name === 'string' && REQUEST_ID.test(name) ? name : undefined
 }
 
 /** A refusal before any endpoint was reached: JSON-RPC for the MCP paths, the REST error for the others. */

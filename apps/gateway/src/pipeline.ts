@@ -16,7 +16,8 @@ export type Call = {
 }
 
 export type Pipeline = {
-  readonly authenticate: (credentials: Credentials) => Caller
+  /** Replaced when the configuration is. */
+  authenticate: (credentials: Credentials) => Caller
   readonly recorder: Recorder
 }
 

@@ -9,20 +9,22 @@ import {
   type JsonObject,
   type JsonRpcRequest,
 } from '@mcp-gateway/wire'
-import type { ListKind, Server } from './server.ts'
+import type { ListKind } from './list-cache.ts'
+import type { Server } from './server.ts'
 
-export type Route = { readonly server: Server; readonly params: JsonObject }
-/** The server is known at once; the params may take its list of tools, when a name was shortened. */
-export type PendingRoute = Promise<Route> & { readonly serverId: string }
+/** The params are a promise when it takes the server's list to know them: its name was shortened. */
+export type Route = { readonly server: Server; readonly params: JsonObject | Promise<JsonObject> }
 
-/** Undefined for what the gateway answers itself. Throws WIRE_UNKNOWN_NAME for a name that leads to no server. */
-export function resolveRoute(message: JsonRpcRequest, servers: readonly Server[]): PendingRoute | undefined {
+export type Lookup = (server: Server, kind: ListKind) => Promise<readonly JsonObject[]>
+
+/** Undefined for what the gateway answers itself. Throws WIRE_UNKNOWN_NAME for a name that leads to none of the servers. */
+export function resolveRoute(message: JsonRpcRequest, servers: readonly Server[], lookup: Lookup): Route | undefined {
   const params = isObject(message.params) ? message.params : {}
   switch (message.method) {
     case 'tools/call':
-      return byName(params, 'tools', servers, (name) => ({ ...params, name }))
+      return byName(params, 'tools', servers, lookup, (name) => ({ ...params, name }))
     case 'prompts/get':
-      return byName(params, 'prompts', servers, (name) => ({ ...params, name }))
+      return byName(params, 'prompts', servers, lookup, (name) => ({ ...params, name }))
     case 'resources/read':
     case 'resources/subscribe':
     case 'resources/unsubscribe':
@@ -30,7 +32,7 @@ export function resolveRoute(message: JsonRpcRequest, servers: readonly Server[]
     case 'completion/complete': {
       const ref = isObject(params['ref']) ? params['ref'] : {}
       if (ref['type'] === 'ref/prompt') {
-        return byName(ref, 'prompts', servers, (name) => ({ ...params, ref: { ...ref, name } }))
+        return byName(ref, 'prompts', servers, lookup, (name) => ({ ...params, ref: { ...ref, name } }))
       }
       return byUri(ref, servers, (uri) => ({ ...params, ref: { ...ref, uri } }))
     }
@@ -43,32 +45,28 @@ function byName(
   holder: JsonObject,
   kind: ListKind,
   servers: readonly Server[],
+  lookup: Lookup,
   build: (name: string) => JsonObject,
-): PendingRoute {
+): Route {
   const joined = String(holder['name'])
   const parts = splitName(joined)
   const server = servers.find(({ id }) => id === parts?.serverId)
   if (parts === undefined || server === undefined) throw unknown(joined)
-  if (!isShortened(joined)) return pending(server, Promise.resolve(build(parts.name)))
+  if (!isShortened(joined)) return { server, params: build(parts.name) }
   const lookUp = async (): Promise<JsonObject> => {
-    const items = await server.list(kind)
+    const items = await lookup(server, kind)
     const original = items.find((item) => joinName(server.id, String(item['name'])) === joined)
     return build(original === undefined ? parts.name : String(original['name']))
   }
-  return pending(server, lookUp())
+  return { server, params: lookUp() }
 }
 
-function byUri(holder: JsonObject, servers: readonly Server[], build: (uri: string) => JsonObject): PendingRoute {
+function byUri(holder: JsonObject, servers: readonly Server[], build: (uri: string) => JsonObject): Route {
   const joined = String(holder['uri'])
   const parts = splitUri(joined)
   const server = servers.find(({ id }) => id === parts?.serverId)
   if (parts === undefined || server === undefined) throw unknown(joined)
-  return pending(server, Promise.resolve(build(parts.uri)))
-}
-
-function pending(server: Server, params: Promise<JsonObject>): PendingRoute {
-  const route = params.then((found) => ({ server, params: found }))
-  return Object.assign(route, { serverId: server.id })
+  return { server, params: build(parts.uri) }
 }
 
 function unknown(name: string): WireError {

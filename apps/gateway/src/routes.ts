@@ -34,7 +34,7 @@ const serverSchema = z
     name: z.string(),
     description: z.string().optional(),
     transport: z.enum(['stdio', 'http', 'sse']),
-    status: z.enum(['idle', 'starting', 'ready', 'failed']),
+    status: z.enum(['stopped', 'starting', 'ready', 'draining', 'backoff', 'open']),
     tags: z.array(z.string()),
     era: z.enum(['modern', 'legacy']).optional(),
     serverInfo: z.looseObject({}).optional(),
@@ -174,7 +174,7 @@ export function createRest(options: RestOptions): Rest {
   })
   app.openapi(routes.show, async (c) => {
     const server = find(c.req.valid('param').id)
-    const { profile } = await server.shared()
+    const profile = await server.profile()
     return c.json(
       {
         ...describe(server),
@@ -186,8 +186,9 @@ export function createRest(options: RestOptions): Rest {
     )
   })
   app.openapi(routes.tools, async (c) => {
-    const tools = await find(c.req.valid('param').id).list('tools')
-    return c.json({ tools: tools as { name: string }[] }, 200)
+    const view = { principal: c.env.caller().id, capabilities: {} }
+    const { items } = await find(c.req.valid('param').id).list('tools', view)
+    return c.json({ tools: items as { name: string }[] }, 200)
   })
   app.openapi(routes.call, async (c) => {
     const caller = c.env.caller()
@@ -237,12 +238,12 @@ function documentMcp(app: OpenAPIHono<Env>): void {
 
 function describe(server: Server) {
   const { status, profile, error } = server.state()
-  const { name, description, tags } = server.config
+  const { name, description, tags, transport } = server.config()
   return {
     id: server.id,
     name,
     ...(description !== undefined && { description }),
-    transport: server.transport,
+    transport,
     status,
     tags: [...tags],
     ...(profile !== undefined && { era: profile.era }),

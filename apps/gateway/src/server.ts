@@ -1,255 +1,279 @@
 /**
- * One configured server and the connections to it: a shared one for stateless traffic (the modern era, REST, lists), and one
- * for every legacy session, because what `initialize` settles holds for the whole connection. Each starts when it is first used.
+ * One configured server, whatever it speaks: modern requests and legacy sessions go in, and where the server is of the other
+ * era they are translated. Connections are opened by their first use and supervised (connection-pool.ts, supervisor.ts).
  */
+import { createHash, randomUUID } from 'node:crypto'
 import {
-  createHttpUpstream,
-  createSseUpstream,
-  createStdioUpstream,
-  handshake,
+  checkParamHeaders,
+  createModernToLegacy,
   isObject,
-  modernMeta,
-  outcome,
-  paramHeadersOf,
+  LEGACY_VERSIONS,
+  META_CLIENT_CAPABILITIES,
+  metaOf,
+  mirrorParamHeaders,
+  openLegacyToLegacy,
+  openLegacyToModern,
   WireError,
   type ClientInfo,
+  type Exchange,
+  type Headers,
   type JsonObject,
-  type JsonRpcMessage,
+  type JsonRpcRequest,
   type ParamHeader,
+  type Peer,
+  type RequestOptions,
   type ServerProfile,
-  type Transport,
-  type Upstream,
-  type UpstreamEvents,
-  type UpstreamLimits,
+  type StateSealer,
 } from '@mcp-gateway/wire'
-import type { Config, RemoteServerConfig, ServerConfig } from './config.ts'
+import type { Config, ServerConfig } from './config.ts'
+import { createConnectionPool, type Pooled } from './connection-pool.ts'
+import type { ListKind, ServerList } from './list-cache.ts'
 import type { Logger } from './log.ts'
+import { createConnector } from './connector.ts'
+import { retryOnce } from './retry.ts'
+import { createServerSession, type ServerSession } from './server-session.ts'
+import { createSupervisor, type ServerStatus } from './supervisor.ts'
+import { createToolTraits } from './tool-traits.ts'
 
-export type Connection = { readonly upstream: Upstream; readonly profile: ServerProfile }
+/** Who asks, in the terms that decide which connection answers. */
+export type View = { readonly principal: string; readonly capabilities: JsonObject }
+
+export type ServerState = { readonly status: ServerStatus; readonly profile?: ServerProfile; readonly error?: string }
 
 export type Server = {
   readonly id: string
-  readonly config: ServerConfig
-  readonly transport: Transport
+  readonly config: () => ServerConfig
   readonly state: () => ServerState
-  /** The shared connection if it is open now; the hot path asks this first. */
-  readonly current: () => Connection | undefined
-  shared(): Promise<Connection>
-  /** A connection of one's own, without a handshake. */
-  connect(onMessage: (message: JsonRpcMessage) => void): Upstream
-  /** Every item of a paged list, over the shared connection. */
-  list(kind: ListKind): Promise<readonly JsonObject[]>
-  /** The arguments that a modern client mirrors into headers. A promise only until the tools were listed once. */
-  paramHeaders(tool: string): readonly ParamHeader[] | Promise<readonly ParamHeader[]>
+  /** What the server said of itself; starts it when that is not known. */
+  profile(): Promise<ServerProfile>
+  /** One request of the modern era. Without an await when the server is modern, open, and nothing is to be checked. */
+  request(message: JsonRpcRequest, principal: string, options: RequestOptions): Exchange | Promise<Exchange>
+  /** `Mcp-Param-*` for a call of a client that doesn't send them itself. */
+  mirrorHeaders(call: JsonRpcRequest): Promise<Headers>
+  /** A session of the legacy era. */
+  openSession(principal: string, peer: Pick<Peer, 'send'>): ServerSession
+  list(kind: ListKind, view: View): Promise<ServerList>
+  /** Returns how to stop. */
+  onListChanged(listener: (kind: ListKind) => void): () => void
+  /** Takes effect for the next request; calls under way end on the connection they have. */
+  reconfigure(config: ServerConfig): void
+  /** Resolves when the calls under way have ended. */
+  drain(): Promise<void>
   close(): Promise<void>
 }
 
-type ParamHeaders = ReadonlyMap<string, readonly ParamHeader[]>
-
-export type ServerState = {
-  readonly status: 'idle' | 'starting' | 'ready' | 'failed'
-  readonly profile?: ServerProfile
-  readonly error?: string
-}
-
-export const LIST_METHODS = {
-  tools: 'tools/list',
-  prompts: 'prompts/list',
-  resources: 'resources/list',
-  resourceTemplates: 'resources/templates/list',
-} as const
-export type ListKind = keyof typeof LIST_METHODS
-
 export type ServerOptions = {
   readonly config: ServerConfig
-  readonly limits: Config['limits']
+  readonly limits: () => Config['limits']
   readonly environment: Readonly<Record<string, string>>
   readonly clientInfo: ClientInfo
+  readonly sealer: StateSealer
   readonly logger: Logger
 }
 
-const START_TIMEOUT_MS = 30_000
-/** How `Upstream.closed` begins when there was no process at all. */
-const NOT_STARTED = 'it could not be started'
-const MAX_LIST_PAGES = 100
-/** A server that fails to start is tried again after this, doubled with every failure. */
-const FIRST_RETRY_MS = 250
-const MAX_RETRY_MS = 30_000
+/** What everybody without capabilities of their own shares. */
+const COMMON = 'common'
+/** The capabilities that let a server ask its client; the others change nothing for a legacy server. */
+const ASKING = ['sampling', 'elicitation', 'roots'] as const
 
-export function createServer({ config, limits, environment, clientInfo, logger }: ServerOptions): Server {
-  const log = logger.child({ server: config.id })
-  const { transport } = config
-  let opening: Promise<Connection> | undefined
-  let open: Connection | undefined
-  let failure: { readonly error: unknown; readonly retryAt: number; readonly count: number } | undefined
-  let headers: ParamHeaders | Promise<ParamHeaders> | undefined
-  const own = new Set<Upstream>()
+export function createServer(options: ServerOptions): Server {
+  const { clientInfo, limits } = options
+  const { id } = options.config
+  const log = options.logger.child({ server: id })
+  const supervisor = createSupervisor({ serverId: id })
+  const listeners = new Set<(kind: ListKind) => void>()
+  let config = options.config
+  let profile: ServerProfile | undefined
+  /** Whether it refused `initialize`: then legacy clients are translated without asking again. */
+  let refusesInitialize = false
 
-  const connect = (onMessage: (message: JsonRpcMessage) => void, attribution: 'newest' | 'sole'): Upstream => {
-    const events = { onMessage, onDiagnostic: (text: string) => log.debug({ text }, 'server diagnostic') }
-    const upstreamLimits = {
-      idleTimeoutMs: config.timeout,
-      maxInFlight: limits.maxConcurrentCalls,
-      maxLineBytes: limits.maxLineBytes,
-      maxDepth: limits.maxDepth,
-    }
-    const upstream =
-      config.transport !== 'stdio'
-        ? openRemote(config, attribution, upstreamLimits, events)
-        : createStdioUpstream({
-            command: config.command,
-            args: config.args,
-            cwd: config.cwd,
-            env: { ...environment, ...config.env },
-            attribution,
-            limits: upstreamLimits,
-            ...events,
-          })
-    own.add(upstream)
-    void upstream.closed.then((reason) => {
-      own.delete(upstream)
-      log.debug({ reason }, 'connection closed')
+  const pool = createConnectionPool({
+    supervisor,
+    clientInfo,
+    logger: log,
+    settings: () => ({ ...config, maxConnections: limits().maxConnectionsPerServer }),
+    // A modern server refuses the `initialize` of a legacy client, and is well.
+    isFailure: (key, error) => key === COMMON || !isRefusal(error),
+    onListChanged(kind) {
+      if (kind === 'tools') traits.forget()
+      for (const listener of listeners) listener(kind)
+    },
+  })
+  const translator = createModernToLegacy({ serverId: id, sealer: options.sealer, maxParked: limits().maxParkedCalls })
+
+  const connect = createConnector({ ...options, config: () => config, log })
+
+  const common = (): Promise<Pooled> =>
+    pool.get(COMMON, async () => {
+      const connection = await connect('sole')
+      profile = connection.profile
+      return connection
     })
-    return upstream
+
+  /** A legacy server fixes what its client can do at `initialize`, so clients with different abilities don't share. */
+  const connectionFor = async ({ principal, capabilities }: View): Promise<Pooled> => {
+    const pooled = await common()
+    const asking = Object.fromEntries(ASKING.flatMap((name) => (isObject(capabilities[name]) ? [[name, capabilities[name]]] : []))) // prettier-ignore
+    if (pooled.connection.profile.era === 'modern' || Object.keys(asking).length === 0) return pooled
+    const initialize = { protocolVersion: LEGACY_VERSIONS[0], capabilities: asking, clientInfo }
+    return pool.get(keyOf(principal, initialize), () => connect('newest', initialize))
   }
 
-  const start = async (probe: boolean): Promise<Connection> => {
-    const upstream = connect(onSharedMessage, 'sole')
-    const signal = AbortSignal.timeout(START_TIMEOUT_MS)
-    try {
-      const profile = await handshake(upstream, { clientInfo, signal, probe })
-      log.info(
-        { era: profile.era, protocolVersion: profile.protocolVersion, serverInfo: profile.serverInfo },
-        'server ready',
-      )
-      return { upstream, profile }
-    } catch (cause) {
-      await upstream[Symbol.asyncDispose]()
-      const reason = await upstream.closed
-      const closed = cause instanceof WireError && cause.code === 'WIRE_UPSTREAM_CLOSED'
-      // Some legacy servers end when their first message is not initialize: they get a second start without the probe.
-      if (closed && probe && transport === 'stdio' && !reason.startsWith(NOT_STARTED)) return start(false)
-      const late = signal.aborted ? `no answer within ${START_TIMEOUT_MS / 1000} s` : String(cause)
-      const detail = closed ? reason : late
-      throw new WireError('WIRE_UPSTREAM_START_FAILED', `server ${config.id} could not be started: ${detail}`, {
-        cause,
-      })
+  const list = async (kind: ListKind, view: View): Promise<ServerList> => {
+    const { lists } = await connectionFor(view)
+    return lists.get(kind, view.capabilities)
+  }
+  const traits = createToolTraits(async () => (await list('tools', NOBODY)).items)
+
+  const timed = (message: JsonRpcRequest, requestOptions: RequestOptions): RequestOptions => {
+    const { timeout, maxTimeout, tools } = config
+    const own = message.method === 'tools/call' ? tools[String(message.params?.['name'])] : undefined
+    const maxTimeoutMs = own?.maxTimeout ?? maxTimeout
+    return { ...requestOptions, idleTimeoutMs: own?.timeout ?? timeout, ...(maxTimeoutMs > 0 && { maxTimeoutMs }) }
+  }
+
+  const send = (
+    pooled: Pooled,
+    message: JsonRpcRequest,
+    principal: string,
+    requestOptions: RequestOptions,
+  ): Exchange | Promise<Exchange> => {
+    const { upstream, profile: spoken } = pooled.connection
+    const isLegacy = spoken.era === 'legacy'
+    const go = (): Exchange => {
+      if (!isLegacy) return upstream.request(message, requestOptions)
+      const view = { principal, capabilities: capabilitiesOf(message) }
+      return translator.request(message, principal, async () => (await connectionFor(view)).shared, requestOptions)
     }
+    // A modern server behind HTTP compares its own headers; for the others nobody else can (SEP-2243).
+    if (message.method !== 'tools/call' || (!isLegacy && config.transport !== 'stdio')) return go()
+    const check = (declared: readonly ParamHeader[]): Exchange => {
+      checkParamHeaders(declared, message.params?.['arguments'], requestOptions.headers ?? {})
+      return go()
+    }
+    const declared = traits.headers(String(message.params?.['name']))
+    return declared instanceof Promise ? declared.then(check) : check(declared)
   }
 
-  const onSharedMessage = (message: JsonRpcMessage): void => {
-    if (message['method'] === 'notifications/tools/list_changed') headers = undefined
+  const request: Server['request'] = (message, principal, requestOptions) => {
+    const withTimes = timed(message, requestOptions)
+    const first = (): Exchange | Promise<Exchange> => {
+      const pooled = pool.peek(COMMON)
+      if (pooled !== undefined) return send(pooled, message, principal, withTimes)
+      return common().then((opened) => send(opened, message, principal, withTimes))
+    }
+    // Only what may run twice is tried twice, and a call waits for nothing to find out.
+    if (
+      message.method === 'subscriptions/listen' ||
+      (message.method === 'tools/call' && !traits.isIdempotent(message))
+    ) {
+      return first()
+    }
+    return retryOnce(first)
   }
 
-  const shared = (): Promise<Connection> => {
-    if (opening !== undefined) return opening
-    if (failure !== undefined && Date.now() < failure.retryAt) return Promise.reject(failure.error)
-    const attempt = start(true)
-    opening = attempt
-    attempt.then(
-      (connection) => {
-        open = connection
-        failure = undefined
-        void connection.upstream.closed.then((reason) => {
-          if (opening !== attempt) return
-          log.warn({ reason }, 'server connection ended; the next call opens it again')
-          opening = open = headers = undefined
-        })
-      },
-      (error: unknown) => {
-        const count = (failure?.count ?? 0) + 1
-        failure = { error, count, retryAt: Date.now() + Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (count - 1)) }
-        opening = undefined
-        log.warn({ error: String(error) }, 'server failed to start')
-      },
-    )
-    return attempt
-  }
-
-  const list = async (kind: ListKind): Promise<readonly JsonObject[]> => listAll(await shared(), kind, clientInfo)
-
-  const readParamHeaders = async (): Promise<ParamHeaders> => {
-    const tools = await list('tools')
-    return new Map(
-      tools.flatMap((tool) => {
-        const declared = paramHeadersOf(tool['inputSchema'])
-        return declared === undefined || declared.length === 0 ? [] : [[String(tool['name']), declared] as const]
-      }),
-    )
+  const mirrorHeaders = async ({ method, params }: JsonRpcRequest): Promise<Headers> => {
+    if (method !== 'tools/call') return {}
+    return mirrorParamHeaders(await traits.headers(String(params?.['name'])), params?.['arguments'])
   }
 
   return {
-    id: config.id,
-    config,
-    transport,
-    state: () => {
-      if (open !== undefined) return { status: 'ready', profile: open.profile }
-      if (opening !== undefined) return { status: 'starting' }
-      return failure === undefined ? { status: 'idle' } : { status: 'failed', error: errorText(failure.error) }
+    id,
+    mirrorHeaders,
+    config: () => config,
+    state() {
+      const status = supervisor.status() === 'clear' || pool.status() === 'ready' ? pool.status() : supervisor.status()
+      const error = supervisor.lastError()
+      return {
+        status: status as ServerStatus,
+        ...(status === 'ready' && profile !== undefined && { profile }),
+        ...(status !== 'ready' && error !== undefined && { error }),
+      }
     },
-    current: () => open,
-    shared,
-    connect: (onMessage) => connect(onMessage, 'newest'),
-    list,
-    paramHeaders(tool) {
-      if (headers instanceof Map) return headers.get(tool) ?? []
-      headers ??= readParamHeaders().then(
-        (known) => (headers = known),
-        (error: unknown) => {
-          // Refusing is the safe side: without the list nobody can say that header and argument agree.
-          headers = undefined
-          throw error
+    profile: async () => (await common()).connection.profile,
+    request,
+    openSession: (principal, peer) => {
+      const own = config.isolation === 'session' ? randomUUID() : ''
+      const keys = new Set<string>()
+      return createServerSession({
+        isTranslated: () => refusesInitialize,
+        onRefused: () => (refusesInitialize = true),
+        isModern: async () => (await common()).connection.profile.era === 'modern',
+        legacy: () =>
+          openLegacyToLegacy({
+            peer,
+            onDiagnostic: (text) => log.debug({ text }, 'session diagnostic'),
+            open: async (initialize) => {
+              const key = keyOf(`${principal} ${own}`, initialize)
+              keys.add(key)
+              return (await pool.get(key, () => connect('newest', initialize))).shared
+            },
+          }),
+        modern: () =>
+          openLegacyToModern({
+            peer,
+            serverName: id,
+            onDiagnostic: (text) => log.debug({ text }, 'session diagnostic'),
+            connection: async () => (await common()).connection,
+            headers: mirrorHeaders,
+          }),
+        timed,
+        list: async (kind, session) => {
+          if ('meta' in session) return list(kind, { principal, capabilities: (session.meta()[META_CLIENT_CAPABILITIES] ?? {}) as JsonObject }) // prettier-ignore
+          const { connection } = await session.current()
+          const pooled = [...keys].flatMap((key) => pool.peek(key) ?? []).find((item) => item.connection === connection)
+          return pooled === undefined ? { items: [], ttlMs: 0, isPublic: false } : pooled.lists.get(kind, {})
         },
-      )
-      return Promise.resolve(headers).then((known) => known.get(tool) ?? [])
+        onEnd: () => {
+          if (own !== '') for (const key of keys) pool.retire(key)
+        },
+      })
     },
+    list,
+    onListChanged(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+    reconfigure(next) {
+      const replaces = launchOf(next) !== launchOf(config)
+      config = next
+      if (!replaces) return
+      log.info('configuration changed; new calls get new connections')
+      supervisor.reset()
+      profile = undefined
+      refusesInitialize = false
+      traits.forget()
+      void pool.retireAll()
+    },
+    drain: pool.retireAll,
     async close() {
-      opening = open = undefined
-      await Promise.all(Array.from(own, (upstream) => upstream[Symbol.asyncDispose]()))
+      translator.close()
+      await pool.close()
     },
   }
 }
 
-/** Every page of a list. A method that the server doesn't have is an empty list. */
-export async function listAll(
-  { upstream, profile }: Connection,
-  kind: ListKind,
-  clientInfo: ClientInfo,
-  signal?: AbortSignal,
-): Promise<readonly JsonObject[]> {
-  const items: JsonObject[] = []
-  let cursor: unknown
-  for (let page = 0; page < MAX_LIST_PAGES; page += 1) {
-    const meta = profile.era === 'modern' ? { _meta: modernMeta(clientInfo) } : {}
-    const params = { ...meta, ...(cursor !== undefined && { cursor }) }
-    const response = await outcome(
-      upstream,
-      { jsonrpc: '2.0', id: `list-${page}`, method: LIST_METHODS[kind], params },
-      signal,
-    )
-    const { result, error } = response
-    if (error?.code === -32601) return items
-    if (!isObject(result)) {
-      throw new WireError('WIRE_UPSTREAM_REFUSED', `${LIST_METHODS[kind]} failed: ${error?.message ?? 'no result'}`)
-    }
-    const found = result[kind]
-    if (Array.isArray(found)) items.push(...found.filter(isObject))
-    cursor = result['nextCursor']
-    if (cursor === undefined || cursor === null) break
-  }
-  return items
+const NOBODY: View = { principal: '', capabilities: {} }
+
+/** Settings that apply at once; a running connection depends on all the others. */
+const LIVE: ReadonlySet<string> = new Set('name description enabled tags timeout maxTimeout startTimeout idleStop healthInterval tools'.split(' ')) // prettier-ignore
+
+function launchOf(config: ServerConfig): string {
+  return JSON.stringify(Object.entries(config).filter(([key]) => !LIVE.has(key)))
 }
 
-function openRemote(
-  { transport, url, headers }: RemoteServerConfig,
-  attribution: 'newest' | 'sole',
-  limits: Partial<UpstreamLimits>,
-  events: UpstreamEvents,
-): Upstream {
-  const options = { url, headers, limits, ...events }
-  return transport === 'sse' ? createSseUpstream({ ...options, attribution }) : createHttpUpstream(options)
+function isRefusal(error: unknown): boolean {
+  return error instanceof WireError && error.data?.['rpcCode'] !== undefined
 }
 
-function errorText(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+function keyOf(owner: string, initialize: JsonObject): string {
+  return createHash('sha256')
+    .update(JSON.stringify([owner, initialize]))
+    .digest('base64url')
+    .slice(0, 22)
+}
+
+function capabilitiesOf(message: JsonRpcRequest): JsonObject {
+  const declared = metaOf(message)?.[META_CLIENT_CAPABILITIES]
+  return isObject(declared) ? declared : {}
 }

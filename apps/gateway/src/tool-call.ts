@@ -1,4 +1,4 @@
-/** A tool called over REST: the same pipeline, over the server's shared connection. */
+/** A tool called over REST: the same pipeline, as a modern client without capabilities. */
 import { isObject, modernMeta, type JsonObject, type JsonRpcRequest } from '@mcp-gateway/wire'
 import type { CallContext } from './context.ts'
 import { GatewayError } from './errors.ts'
@@ -12,18 +12,13 @@ export async function callTool(
   args: JsonObject,
   context: CallContext,
   pipeline: Pipeline,
-  signal: AbortSignal,
+  signal: AbortSignal | undefined,
 ): Promise<JsonObject> {
-  const message: JsonRpcRequest = {
-    jsonrpc: '2.0',
-    id: context.requestId,
-    method: 'tools/call',
-    params: { name, arguments: args },
-  }
+  const params = { name, arguments: args, _meta: modernMeta({ name: context.caller.id, version: '1' }) }
+  const message: JsonRpcRequest = { jsonrpc: '2.0', id: context.requestId, method: 'tools/call', params }
   const forward = async () => {
-    const { upstream, profile } = await server.shared()
-    const meta = profile.era === 'modern' ? { _meta: modernMeta({ name: context.caller.id, version: '1' }) } : {}
-    return upstream.request({ ...message, params: { ...message.params, ...meta } }, { signal })
+    const headers = await server.mirrorHeaders(message)
+    return server.request(message, context.principal, { signal, headers })
   }
   const exchange = onCall({ ...context, message, server: server.id, forward }, pipeline)
   for (;;) {

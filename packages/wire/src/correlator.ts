@@ -6,6 +6,7 @@
  */
 import { META_SUBSCRIPTION, META_VERSION } from './era.ts'
 import { WireError } from './errors.ts'
+import { loadOf, type Load } from './upstream.ts'
 import { createMailbox, type Exchange, type Mailbox } from './exchange.ts'
 import type { Headers } from './headers.ts'
 import {
@@ -43,10 +44,15 @@ export type RequestOptions = {
   readonly signal?: AbortSignal | undefined
   /** The headers the request came with, in lower case. Of these only `Mcp-Param-*` ever go on. */
   readonly headers?: Headers | undefined
+  /** Longest silence of this request; progress starts it anew. @default the connection's */
+  readonly idleTimeoutMs?: number | undefined
+  /** Longest life of this request, whatever it says meanwhile. @default none */
+  readonly maxTimeoutMs?: number | undefined
 }
 
 export type Correlator = {
-  readonly inFlight: () => number
+  readonly load: () => Load
+  readonly answered: () => number
   request(message: JsonRpcRequest, options?: RequestOptions): Exchange
   accept(message: JsonRpcMessage): void
   /** The client's answer to a question of the server. */
@@ -61,13 +67,19 @@ type Pending = {
   /** Keys of the server's questions that the client has not answered yet. */
   questions: Set<string | number> | undefined
   activeAt: number
+  readonly startedAt: number
+  readonly idleMs: number
+  /** Epoch milliseconds. */
+  readonly deadline: number
 }
 
 export function createCorrelator(options: CorrelatorOptions): Correlator {
   const now = options.now ?? Date.now
   const pending = new Map<number, Pending>()
   let nextId = 1
+  let answered = 0
   let sweep: NodeJS.Timeout | undefined
+  let sweepMs = Number.POSITIVE_INFINITY
   let closed: WireError | undefined
 
   const drop = (entry: Pending): void => {
@@ -81,22 +93,30 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     if (entry.request.method !== 'initialize') options.send(cancelled(entry, reason))
   }
 
+  /** Looks for what is overdue often enough for the shortest timeout there is. */
+  const watch = (timeoutMs: number): void => {
+    const everyMs = Math.min(1000, timeoutMs / 4)
+    if (everyMs >= sweepMs) return
+    sweepMs = everyMs
+    clearInterval(sweep)
+    sweep = setInterval(expire, everyMs).unref()
+  }
+
   const expire = (): void => {
-    const oldest = now() - options.idleTimeoutMs
+    const at = now()
     for (const entry of pending.values()) {
       const waitsForClient = entry.questions !== undefined && entry.questions.size > 0
-      if (entry.activeAt > oldest || waitsForClient || entry.request.method === 'subscriptions/listen') continue
+      const isSilent = entry.activeAt + entry.idleMs < at && !waitsForClient
+      const isOver = entry.deadline < at
+      if ((!isSilent && !isOver) || isSubscription(entry)) continue
       cancel(entry, 'timeout')
-      entry.mailbox.fail(
-        new WireError(
-          'WIRE_UPSTREAM_TIMEOUT',
-          `no answer to ${entry.request.method} within ${options.idleTimeoutMs} ms`,
-        ),
-      )
+      const limit = isOver ? `the ${entry.deadline - entry.startedAt} ms it may take` : `${entry.idleMs} ms`
+      entry.mailbox.fail(new WireError('WIRE_UPSTREAM_TIMEOUT', `no answer to ${entry.request.method} within ${limit}`))
     }
   }
 
-  const request = (message: JsonRpcRequest, { signal }: RequestOptions = {}): Exchange => {
+  const request = (message: JsonRpcRequest, requestOptions: RequestOptions = {}): Exchange => {
+    const { signal, idleTimeoutMs: idleMs = options.idleTimeoutMs, maxTimeoutMs } = requestOptions
     if (closed) throw closed
     if (pending.size >= options.maxInFlight) {
       throw new WireError('WIRE_CALL_LIMIT', `${options.maxInFlight} calls are in flight at this server already`)
@@ -104,9 +124,11 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     const id = nextId
     nextId += 1
     const mailbox = createMailbox(() => cancel(entry, signal?.reason))
-    const entry: Pending = { id, request: message, mailbox, questions: undefined, activeAt: now() }
+    const startedAt = now()
+    const deadline = maxTimeoutMs === undefined ? Number.POSITIVE_INFINITY : startedAt + maxTimeoutMs
+    const entry: Pending = { id, request: message, mailbox, questions: undefined, activeAt: startedAt, startedAt, idleMs, deadline } // prettier-ignore
     pending.set(id, entry)
-    sweep ??= setInterval(expire, Math.min(1000, options.idleTimeoutMs / 4)).unref()
+    watch(maxTimeoutMs === undefined ? idleMs : Math.min(idleMs, maxTimeoutMs))
     signal?.addEventListener(
       'abort',
       () => {
@@ -125,6 +147,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
       const entry = message.id == null ? soleOf(pending) : pending.get(message.id as number)
       if (entry === undefined) return options.onUnrelated(message)
       drop(entry)
+      answered += 1
       entry.mailbox.settle(inboundResponse(message, entry.request))
       return undefined
     }
@@ -145,7 +168,8 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   }
 
   return {
-    inFlight: () => pending.size,
+    answered: () => answered,
+    load: () => loadOf(Array.from(pending.values(), (entry) => entry.request)),
     request,
     accept,
     respond,
@@ -172,13 +196,23 @@ function ownerOf(
   if (!isRequest(message) && message.method !== 'notifications/message') return undefined
   if (attribution === 'sole') return soleOf(pending)
   let newest: Pending | undefined
-  for (const entry of pending.values()) newest = entry
+  for (const entry of pending.values()) if (!isSubscription(entry)) newest = entry
   return newest
 }
 
 function soleOf(pending: ReadonlyMap<number, Pending>): Pending | undefined {
-  const [only, second] = pending.values()
-  return second === undefined ? only : undefined
+  let only: Pending | undefined
+  for (const entry of pending.values()) {
+    if (isSubscription(entry)) continue
+    if (only !== undefined) return undefined
+    only = entry
+  }
+  return only
+}
+
+/** What belongs to a subscription says so. */
+function isSubscription({ request }: Pending): boolean {
+  return request.method === 'subscriptions/listen'
 }
 
 function outbound(message: JsonRpcRequest, id: number): JsonRpcRequest {

@@ -18,6 +18,7 @@ export const META_CLIENT_CAPABILITIES = 'io.modelcontextprotocol/clientCapabilit
 export const META_CLIENT_INFO = 'io.modelcontextprotocol/clientInfo'
 export const META_SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId'
 export const META_SERVER_INFO = 'io.modelcontextprotocol/serverInfo'
+export const META_LOG_LEVEL = 'io.modelcontextprotocol/logLevel'
 
 /**
  * Which era a client's request or notification belongs to. Throws when it claims the modern era and then breaks its rules

@@ -11,7 +11,6 @@ export type WireErrorCode =
   | 'WIRE_HEADER_MISMATCH'
   | 'WIRE_ENVELOPE_INVALID'
   | 'WIRE_UNSUPPORTED_PROTOCOL_VERSION'
-  | 'WIRE_ERA_MISMATCH'
   | 'WIRE_SESSION_REQUIRED'
   | 'WIRE_SESSION_UNKNOWN'
   | 'WIRE_SESSION_LIMIT'
@@ -19,6 +18,10 @@ export type WireErrorCode =
   | 'WIRE_DUPLICATE_REQUEST_ID'
   | 'WIRE_METHOD_NOT_FOUND'
   | 'WIRE_UNKNOWN_NAME'
+  | 'WIRE_INVALID_PARAMS'
+  | 'WIRE_CLIENT_REFUSED'
+  | 'WIRE_REQUEST_STATE_INVALID'
+  | 'WIRE_CAPABILITY_MISSING'
   | 'WIRE_CALL_LIMIT'
   | 'WIRE_UPSTREAM_START_FAILED'
   | 'WIRE_UPSTREAM_CLOSED'
@@ -63,7 +66,6 @@ export const wireReplies: Readonly<Record<WireErrorCode, Reply>> = {
   WIRE_HEADER_MISMATCH: { status: 400, rpcCode: -32020 },
   WIRE_ENVELOPE_INVALID: { status: 400, rpcCode: -32602 },
   WIRE_UNSUPPORTED_PROTOCOL_VERSION: { status: 400, rpcCode: -32022 },
-  WIRE_ERA_MISMATCH: { status: 404, rpcCode: -32601 },
   WIRE_SESSION_REQUIRED: { status: 400, rpcCode: -32000 },
   WIRE_SESSION_UNKNOWN: { status: 404, rpcCode: -32001 },
   WIRE_SESSION_LIMIT: { status: 503, rpcCode: -32000 },
@@ -71,6 +73,10 @@ export const wireReplies: Readonly<Record<WireErrorCode, Reply>> = {
   WIRE_DUPLICATE_REQUEST_ID: { status: 400, rpcCode: -32600 },
   WIRE_METHOD_NOT_FOUND: { status: 404, rpcCode: -32601 },
   WIRE_UNKNOWN_NAME: { status: 200, rpcCode: -32602 },
+  WIRE_INVALID_PARAMS: { status: 200, rpcCode: -32602 },
+  WIRE_CLIENT_REFUSED: { status: 200, rpcCode: -32603 },
+  WIRE_REQUEST_STATE_INVALID: { status: 200, rpcCode: -32602 },
+  WIRE_CAPABILITY_MISSING: { status: 400, rpcCode: -32021 },
   WIRE_CALL_LIMIT: { status: 503, rpcCode: -32000 },
   WIRE_UPSTREAM_START_FAILED: { status: 502, rpcCode: -32603 },
   WIRE_UPSTREAM_CLOSED: { status: 502, rpcCode: -32603 },

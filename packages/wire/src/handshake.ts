@@ -4,7 +4,7 @@
  */
 import { LEGACY_VERSIONS, META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_SERVER_INFO, META_VERSION, MODERN_VERSIONS, type Era } from './era.ts' // prettier-ignore
 import { WireError } from './errors.ts'
-import { isObject, type JsonObject, type JsonRpcRequest, type JsonRpcResponse } from './json-rpc.ts'
+import { errorResponse, isObject, isRequest, type JsonObject, type JsonRpcRequest, type JsonRpcResponse } from './json-rpc.ts' // prettier-ignore
 import type { Upstream } from './upstream.ts'
 
 /** What a server said of itself, in the terms both eras share. */
@@ -14,6 +14,8 @@ export type ServerProfile = {
   readonly capabilities: JsonObject
   readonly serverInfo: JsonObject | undefined
   readonly instructions: string | undefined
+  /** What it answered to `server/discover` or `initialize`, whole. */
+  readonly result: JsonObject
 }
 
 export type ClientInfo = { readonly name: string; readonly version: string }
@@ -25,6 +27,8 @@ export type HandshakeOptions = {
   readonly signal?: AbortSignal | undefined
   /** False goes straight to `initialize`. @default true */
   readonly probe?: boolean
+  /** The params of `initialize`, when a client stands behind the connection. @default `clientInfo` and no capabilities */
+  readonly initialize?: JsonObject | undefined
 }
 
 /** `_meta` of a request that the gateway makes in its own name. */
@@ -63,7 +67,8 @@ async function discover(upstream: Upstream, options: HandshakeOptions): Promise<
 }
 
 async function initialize(upstream: Upstream, options: HandshakeOptions): Promise<ServerProfile> {
-  const params = { protocolVersion: LEGACY_VERSIONS[0], capabilities: {}, clientInfo: options.clientInfo }
+  const { clientInfo } = options
+  const params = options.initialize ?? { protocolVersion: LEGACY_VERSIONS[0], capabilities: {}, clientInfo }
   const response = await outcome(
     upstream,
     { jsonrpc: '2.0', id: 'initialize', method: 'initialize', params },
@@ -74,6 +79,7 @@ async function initialize(upstream: Upstream, options: HandshakeOptions): Promis
     throw new WireError(
       'WIRE_UPSTREAM_REFUSED',
       `the server refused initialize: ${response.error?.message ?? 'no result'}`,
+      { data: { rpcCode: response.error?.code } },
     )
   }
   await upstream.notify({ jsonrpc: '2.0', method: 'notifications/initialized' })
@@ -90,12 +96,14 @@ export async function outcome(
   for (;;) {
     const next = await exchange.next()
     if (next.done) return next.value
-    const question = next.value
-    if (question['method'] !== undefined && question['id'] !== undefined) {
-      const error = { code: -32601, message: 'no client stands behind this request' }
-      await upstream.respond({ jsonrpc: '2.0', id: question['id'] as string, error })
-    }
+    if (isRequest(next.value)) await upstream.respond(answerAlone(next.value))
   }
+}
+
+/** The answer to a server's question when no client can be asked. */
+export function answerAlone({ id, method }: JsonRpcRequest): JsonRpcResponse {
+  if (method === 'ping') return { jsonrpc: '2.0', id, result: {} }
+  return errorResponse(id, -32601, 'no client stands behind this request')
 }
 
 function profile(era: Era, protocolVersion: string, result: JsonObject, serverInfo: unknown): ServerProfile {
@@ -105,5 +113,6 @@ function profile(era: Era, protocolVersion: string, result: JsonObject, serverIn
     capabilities: isObject(result['capabilities']) ? result['capabilities'] : {},
     serverInfo: isObject(serverInfo) ? serverInfo : undefined,
     instructions: typeof result['instructions'] === 'string' ? result['instructions'] : undefined,
+    result,
   }
 }

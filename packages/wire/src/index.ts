@@ -9,6 +9,7 @@ export {
   metaOf,
   resultResponse,
   withMeta,
+  without,
   type JsonObject,
   type JsonRpcErrorObject,
   type JsonRpcId,
@@ -24,6 +25,7 @@ export {
   LEGACY_VERSIONS,
   META_CLIENT_CAPABILITIES,
   META_CLIENT_INFO,
+  META_LOG_LEVEL,
   META_SERVER_INFO,
   META_SUBSCRIPTION,
   META_VERSION,
@@ -48,6 +50,13 @@ export { createHttpUpstream, type HttpUpstreamOptions } from './upstreams/http.t
 export { createSseUpstream, type SseUpstreamOptions } from './upstreams/sse.ts'
 export { baseEnvironment, killAllGroups, type ChildOptions } from './process-group.ts'
 export { handshake, modernMeta, outcome, type ClientInfo, type HandshakeOptions, type ServerProfile } from './handshake.ts' // prettier-ignore
+export { openConnection, type Connection, type Listener } from './connection.ts'
+export { createSharedSession, type Member, type MemberEvents, type SharedSession } from './shared-session.ts'
+export { createStateSealer, type RequestState, type StateSealer } from './translate/request-state.ts'
+export { createModernToLegacy, type ModernToLegacy } from './translate/modern-to-legacy.ts'
+export type { ParkedCallsOptions } from './translate/parked-calls.ts'
+export { openLegacyToModern, type LegacyToModern, type LegacyToModernOptions } from './translate/legacy-to-modern.ts'
+export { openLegacyToLegacy, type LegacyToLegacy, type LegacyToLegacyOptions } from './translate/legacy-to-legacy.ts'
 export type { Backend, Context, Peer, SessionBackend } from './backend.ts'
 export {
   createHttpEndpoint,

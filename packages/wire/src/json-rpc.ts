@@ -81,6 +81,11 @@ export function metaOf(message: { readonly params?: unknown }): JsonObject | und
   return isObject(meta) ? meta : undefined
 }
 
+/** A copy without some members. */
+export function without(object: JsonObject, ...keys: readonly string[]): JsonObject {
+  return Object.fromEntries(Object.entries(object).filter(([key]) => !keys.includes(key)))
+}
+
 /** A copy of the message with some members of `params._meta` replaced. */
 export function withMeta<M extends JsonObject>(message: M, members: JsonObject): M {
   const params = isObject(message['params']) ? message['params'] : {}

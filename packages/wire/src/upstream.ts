@@ -12,9 +12,21 @@ export interface Upstream extends AsyncDisposable {
   notify(message: JsonRpcNotification): Promise<void>
   /** The client's answer to a question that came out of `request` or `onMessage`. */
   respond(message: JsonRpcResponse): Promise<void>
+  /** What has not been answered yet. */
+  readonly load: () => Load
+  /** Responses that have arrived so far. */
+  readonly answered: () => number
   /** Resolves with the reason once the connection has ended, by either side. Never rejects. */
   readonly closed: Promise<string>
   [Symbol.asyncDispose](): Promise<void>
+}
+
+/** A subscription has no end of its own: whoever waits for calls to end must not wait for it. */
+export type Load = { readonly calls: number; readonly subscriptions: number }
+
+export function loadOf(requests: readonly JsonRpcRequest[]): Load {
+  const subscriptions = requests.filter(({ method }) => method === 'subscriptions/listen').length
+  return { calls: requests.length - subscriptions, subscriptions }
 }
 
 export type UpstreamEvents = {

@@ -33,7 +33,7 @@ it('gives requests with the same id different ids on the wire and the callers th
     value: { jsonrpc: '2.0', id: 7, result: { who: 'first' }, extra: 1 },
   })
   expect(await second.next()).toMatchObject({ value: { id: 7, result: { who: 'second' } } })
-  expect(correlator.inFlight()).toBe(0)
+  expect(correlator.load().calls).toBe(0)
 })
 
 it('translates progress tokens and subscription ids both ways and keeps the rest of _meta', async () => {
@@ -90,7 +90,7 @@ it('cancels when the reader leaves', async () => {
   await exchange.next()
   await exchange.return(undefined as never)
   expect(sent.at(-1)).toMatchObject({ method: 'notifications/cancelled', params: { requestId: 1 } })
-  expect(correlator.inFlight()).toBe(0)
+  expect(correlator.load().calls).toBe(0)
 })
 
 it('ends a silent request, but not one that waits for its client', async () => {

@@ -126,6 +126,12 @@ describe('handshake', () => {
       capabilities: { tools: {} },
       serverInfo: { name: 'old' },
       instructions: 'hi',
+      result: {
+        protocolVersion: '2025-11-25',
+        capabilities: { tools: {} },
+        serverInfo: { name: 'old' },
+        instructions: 'hi',
+      },
     })
   })
   it('says why a server refuses', async () => {

@@ -11,7 +11,9 @@ import { WireError } from '../errors.ts'
 import { createMailbox, type Exchange, type Mailbox } from '../exchange.ts'
 import { mirrorHeaders, type Headers } from '../headers.ts'
 import {
+  idKey,
   isObject,
+  isRequest,
   isResponse,
   metaOf,
   type JsonRpcMessage,
@@ -22,7 +24,8 @@ import {
 import { onlyParamHeaders } from '../param-headers.ts'
 import { parseUpstream } from '../parse.ts'
 import { readEvents } from '../sse.ts'
-import { defaultUpstreamLimits, type Upstream, type UpstreamEvents, type UpstreamLimits } from '../upstream.ts'
+import { defaultUpstreamLimits, loadOf, type Upstream, type UpstreamEvents, type UpstreamLimits } from '../upstream.ts'
+import { createCallClock, type CallClock } from './call-clock.ts'
 import { createHttpClient, readText, type HttpReply } from './http-client.ts'
 
 export type HttpUpstreamOptions = UpstreamEvents & {
@@ -30,6 +33,14 @@ export type HttpUpstreamOptions = UpstreamEvents & {
   /** Sent with every request, e.g. the server's own `authorization`. */
   readonly headers?: Readonly<Record<string, string>>
   readonly limits?: Partial<UpstreamLimits>
+}
+
+type Running = {
+  readonly request: JsonRpcRequest
+  readonly mailbox: Mailbox
+  readonly clock: CallClock
+  /** The server's questions that the client has not answered yet. */
+  readonly questions: Set<string | number>
 }
 
 const MAX_RECONNECTS = 5
@@ -40,7 +51,9 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
   const client = createHttpClient(options.url, options.headers ?? {})
   const stop = new AbortController()
   const session: { id?: string; version?: string } = {}
-  let inFlight = 0
+  const running = new Set<Running>()
+  let nextId = 1
+  let answered = 0
   const { promise: closed, resolve: setClosed } = Promise.withResolvers<string>()
 
   /** Ends early, without an error, when the connection is closed. */
@@ -51,8 +64,8 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
     ...(session.version !== undefined && { 'mcp-protocol-version': session.version }),
   })
 
-  const post = (message: JsonRpcMessage, signal: AbortSignal, extra?: Headers): Promise<HttpReply> =>
-    client.send({
+  const post = async (message: JsonRpcMessage, signal: AbortSignal, extra?: Headers): Promise<HttpReply> => {
+    const sent = client.send({
       method: 'POST',
       body: JSON.stringify(message),
       signal,
@@ -63,6 +76,14 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
         ...onlyParamHeaders(extra),
       },
     })
+    try {
+      return await sent
+    } catch (error) {
+      // What comes next needs a new handshake; what runs may still end.
+      if (!signal.aborted) setClosed(`the server could not be reached: ${String(error)}`)
+      throw error
+    }
+  }
 
   /** Posts what has no answer. */
   const postOneWay = async (message: JsonRpcMessage): Promise<void> => {
@@ -72,12 +93,8 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
   }
 
   /** Reads a stream into the mailbox, reconnecting where the server gave us an event to continue from (2025-11-25, resumability). */
-  const pump = async (
-    reply: HttpReply,
-    mailbox: Mailbox,
-    request: JsonRpcRequest,
-    touch: () => void,
-  ): Promise<void> => {
+  const pump = async (reply: HttpReply, call: Running): Promise<void> => {
+    const { mailbox, clock } = call
     let current = reply
     let lastEventId: string | undefined
     let retryMs = DEFAULT_RETRY_MS
@@ -88,8 +105,8 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
         (ms) => (retryMs = Math.min(ms, 30_000)),
       )) {
         lastEventId = event.id ?? lastEventId
-        touch()
-        deliver(event.data, mailbox, request)
+        if (call.questions.size === 0) clock.touch()
+        deliver(event.data, call)
         if (!mailbox.isOpen()) return
       }
       if (lastEventId === undefined) break
@@ -105,39 +122,48 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
     throw new WireError('WIRE_UPSTREAM_CLOSED', 'the server ended the stream without an answer')
   }
 
-  const deliver = (data: string, mailbox: Mailbox, request: JsonRpcRequest): void => {
+  const deliver = (data: string, call: Running): void => {
     if (data === '') return
     const message = parseUpstream(data, limits.maxDepth)
     if (message === undefined) return options.onDiagnostic(`not JSON-RPC in an event: ${data.slice(0, 200)}`)
-    if (isResponse(message)) settle(message, mailbox, request)
-    else mailbox.push(message)
+    if (isResponse(message)) return settle(message, call)
+    if (isRequest(message)) {
+      call.questions.add(idKey(message.id))
+      call.clock.hold()
+    }
+    call.mailbox.push(message)
     return undefined
   }
 
-  const run = async (
-    message: JsonRpcRequest,
-    mailbox: Mailbox,
-    signal: AbortSignal,
-    touch: () => void,
-    extra?: Headers,
-  ): Promise<void> => {
-    const reply = await post(message, signal, extra)
-    touch()
+  const run = async (call: Running, outgoing: JsonRpcRequest, signal: AbortSignal, extra?: Headers): Promise<void> => {
+    const reply = await post(outgoing, signal, extra)
+    call.clock.touch()
     // A stateless legacy server issues no id; then none is sent.
     const sessionId = reply.headers['mcp-session-id']
-    if (message.method === 'initialize' && typeof sessionId === 'string') session.id = sessionId
-    if (isEventStream(reply)) return pump(reply, mailbox, message, touch)
+    if (outgoing.method === 'initialize' && typeof sessionId === 'string') session.id = sessionId
+    if (isEventStream(reply)) return pump(reply, call)
     const text = await readText(reply, limits.maxLineBytes)
     const answer = parseUpstream(text, limits.maxDepth)
+    if (
+      reply.status === 404 &&
+      session.id !== undefined &&
+      outgoing.method !== 'initialize' &&
+      answer?.['id'] == null
+    ) {
+      const cause = refused(reply.status, text)
+      setClosed("the server's session has expired")
+      throw new WireError('WIRE_UPSTREAM_CLOSED', "the server's session has expired", { cause, data: cause.data ?? {} })
+    }
     if (answer === undefined || !isResponse(answer)) throw refused(reply.status, text)
-    settle(answer, mailbox, message)
+    settle(answer, call)
   }
 
-  const settle = (answer: JsonRpcResponse, mailbox: Mailbox, request: JsonRpcRequest): void => {
+  const settle = (answer: JsonRpcResponse, { mailbox, request }: Running): void => {
     if (request.method === 'initialize' && isObject(answer.result)) {
       const version = answer.result['protocolVersion']
       if (typeof version === 'string') session.version = version
     }
+    answered += 1
     mailbox.settle({ ...answer, id: request.id })
   }
 
@@ -166,18 +192,22 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
     }
   }
 
-  const request: Upstream['request'] = (message, { signal, headers } = {}): Exchange => {
+  const request: Upstream['request'] = (message, requestOptions = {}): Exchange => {
+    const { signal, headers, idleTimeoutMs: idleMs = limits.idleTimeoutMs, maxTimeoutMs } = requestOptions
     if (stop.signal.aborted) throw new WireError('WIRE_UPSTREAM_CLOSED', 'the connection was closed')
-    if (inFlight >= limits.maxInFlight) {
+    if (running.size >= limits.maxInFlight) {
       throw new WireError('WIRE_CALL_LIMIT', `${limits.maxInFlight} calls are in flight at this server already`)
     }
     const abort = new AbortController()
+    const era = eraOfMessage(message)
+    // One legacy session may serve several clients, who choose their ids without knowing of each other.
+    const outgoing = era === 'legacy' ? { ...message, id: nextId++ } : message
     const leave = (reason: unknown): void => {
       abort.abort()
       // Closing the response stream is the cancel of 2026-07-28; before, it takes a notification (basic/utilities/cancellation).
-      if (eraOfMessage(message) === 'legacy' && message.method !== 'initialize') {
+      if (era === 'legacy' && message.method !== 'initialize') {
         const given = isObject(reason) && !(reason instanceof Error) ? reason : {}
-        const params = { ...given, requestId: message.id }
+        const params = { ...given, requestId: outgoing.id }
         postOneWay({ jsonrpc: '2.0', method: 'notifications/cancelled', params }).catch((error: unknown) =>
           options.onDiagnostic(`a cancellation was not delivered: ${String(error)}`),
         )
@@ -193,31 +223,41 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
       },
       { once: true },
     )
-    const clock = createIdleClock(message.method === 'subscriptions/listen' ? 0 : limits.idleTimeoutMs, () => {
+    const isSubscription = message.method === 'subscriptions/listen'
+    const clock = createCallClock(isSubscription ? {} : { idleMs, maxMs: maxTimeoutMs }, (ms) => {
       leave({ reason: 'timeout' })
-      mailbox.fail(
-        new WireError('WIRE_UPSTREAM_TIMEOUT', `no answer to ${message.method} within ${limits.idleTimeoutMs} ms`),
-      )
+      mailbox.fail(new WireError('WIRE_UPSTREAM_TIMEOUT', `no answer to ${message.method} within ${ms} ms`))
     })
-    inFlight += 1
-    run(message, mailbox, AbortSignal.any([abort.signal, stop.signal]), clock.touch, headers)
+    const call: Running = { request: message, mailbox, clock, questions: new Set() }
+    running.add(call)
+    run(call, outgoing, AbortSignal.any([abort.signal, stop.signal]), headers)
       .catch((error: unknown) => mailbox.fail(asWireError(error)))
       .finally(() => {
-        inFlight -= 1
+        running.delete(call)
         clock.stop()
       })
     return mailbox.exchange
   }
 
+  const respond = async (message: JsonRpcResponse): Promise<void> => {
+    if (message.id != null) {
+      const key = idKey(message.id)
+      for (const { questions, clock } of running) if (questions.delete(key) && questions.size === 0) clock.touch()
+    }
+    await postOneWay(message)
+  }
+
   return {
     transport: 'http',
     closed,
+    answered: () => answered,
+    load: () => loadOf(Array.from(running, (call) => call.request)),
     request,
     async notify(message: JsonRpcNotification) {
       await postOneWay(message)
       if (message.method === 'notifications/initialized') void listen()
     },
-    respond: postOneWay,
+    respond,
     async [Symbol.asyncDispose]() {
       if (stop.signal.aborted) return
       const farewell =
@@ -232,12 +272,6 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
       await client.close()
     },
   }
-}
-
-function createIdleClock(idleMs: number, onIdle: () => void): { touch: () => void; stop: () => void } {
-  if (idleMs === 0) return { touch: () => undefined, stop: () => undefined }
-  const timer = setTimeout(onIdle, idleMs).unref()
-  return { touch: () => void timer.refresh(), stop: () => clearTimeout(timer) }
 }
 
 function eraOfMessage(message: JsonRpcMessage): Era {

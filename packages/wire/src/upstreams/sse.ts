@@ -71,6 +71,8 @@ export function createSseUpstream(options: SseUpstreamOptions): Upstream {
   return {
     transport: 'sse',
     closed,
+    load: correlator.load,
+    answered: correlator.answered,
     request: (message, requestOptions) => correlator.request(message, requestOptions),
     notify: post,
     respond: async (message) => correlator.respond(message),

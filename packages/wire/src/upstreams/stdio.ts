@@ -52,6 +52,8 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
   return {
     transport: 'stdio',
     closed,
+    load: correlator.load,
+    answered: correlator.answered,
     request: (message, requestOptions) => {
       if (child.stdin.writableLength > MAX_UNWRITTEN_BYTES) {
         throw new WireError('WIRE_BUFFER_FULL', 'the server does not read its input')

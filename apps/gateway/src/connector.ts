@@ -1,0 +1,56 @@
+/** Opens connections to one server, as its configuration says now. */
+import { openConnection, type ClientInfo, type Connection, type JsonObject } from '@mcp-gateway/wire'
+import type { Config, ServerConfig } from './config.ts'
+import type { Logger } from './log.ts'
+import { openUpstream } from './open-upstream.ts'
+import { startError } from './start-error.ts'
+
+/** @param initialize goes straight to a legacy session, as the client with these params */
+export type Connector = (attribution: 'newest' | 'sole', initialize?: JsonObject) => Promise<Connection>
+
+export type ConnectorOptions = {
+  readonly config: () => ServerConfig
+  readonly limits: () => Config['limits']
+  readonly environment: Readonly<Record<string, string>>
+  readonly clientInfo: ClientInfo
+  readonly log: Logger
+}
+
+export function createConnector({ config, limits, environment, clientInfo, log }: ConnectorOptions): Connector {
+  const connect = async (
+    attribution: 'newest' | 'sole',
+    initialize: JsonObject | undefined,
+    probe: boolean,
+  ): Promise<Connection> => {
+    const current = config()
+    const { startTimeout, timeout } = current
+    const { maxConcurrentCalls, maxLineBytes, maxDepth } = limits()
+    const signal = AbortSignal.timeout(startTimeout)
+    let ended: Promise<string> | undefined
+    try {
+      const connection = await openConnection(
+        (onMessage) => {
+          const upstream = openUpstream(current, {
+            attribution,
+            environment,
+            onMessage,
+            limits: { idleTimeoutMs: timeout, maxInFlight: maxConcurrentCalls, maxLineBytes, maxDepth },
+            onDiagnostic: (text) => log.debug({ text }, 'server diagnostic'),
+          })
+          ended = upstream.closed
+          return upstream
+        },
+        { clientInfo, signal, probe, initialize },
+      )
+      const { era, protocolVersion, serverInfo } = connection.profile
+      log.info({ era, protocolVersion, serverInfo }, 'server ready')
+      return connection
+    } catch (cause) {
+      const failure = await startError(current.id, cause, ended, signal.aborted ? startTimeout : undefined)
+      // Some legacy servers end when their first message is not initialize: they get a second start without the probe.
+      if (failure.mayBeProbe && probe && current.transport === 'stdio') return connect(attribution, initialize, false)
+      throw failure.error
+    }
+  }
+  return (attribution, initialize) => connect(attribution, initialize, initialize === undefined)
+}
