@@ -44,8 +44,7 @@ beforeEach(({ task }) => {
 
 afterAll(closeConnections)
 
-// `RunningGateway` has no `reload` yet, and `serve` does not watch its file: take this skip away when they do.
-describe.skip('reloading', () => {
+describe('reloading', () => {
   it(
     `${RELOADS} times under load fails no call but those on a removed server`,
     { timeout: 120_000 },
