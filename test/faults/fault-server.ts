@@ -132,7 +132,7 @@ const methods: Readonly<Record<string, Method>> = {
   'tools/list': (id) => respond(id, { tools: listTools(), ttlMs: 0, cacheScope: 'private' }),
   'tools/call': (id, params) => {
     const tool = tools[params.name ?? '']
-    return tool === undefined ? refuse(id, -32_602, 'unknown tool') : tool(id, params.arguments as Arguments)
+    return tool === undefined ? refuse(id, -32_602, 'unknown tool') : tool(id, (params.arguments ?? {}) as Arguments)
   },
   'subscriptions/listen': (id) => {
     subscriptions.add(id)
