@@ -105,7 +105,7 @@ const limitsSchema = z.strictObject({
   maxSessions: wholeNumber(1, 1_000_000, 1000, 'Open sessions of legacy clients.'),
   maxSessionsPerCaller: wholeNumber(1, 1_000_000, 100, 'Open sessions of one consumer.'),
   sessionIdleMs: wholeNumber(1000, 604_800_000, 1_800_000, 'A session unused for so long is closed.'),
-  maxLineBytes: wholeNumber(1024, 1_073_741_824, 67_108_864, 'Bytes of one message from a local server.'),
+  maxLineBytes: wholeNumber(1024, 1_073_741_824, 16_777_216, 'Bytes of one message from a local server.'),
   maxConcurrentCalls: wholeNumber(1, 1_000_000, 1024, 'Calls in flight on one connection to a server.'),
   maxConnectionsPerServer: wholeNumber(1, 100_000, 100, 'Connections (processes, for a local server) to one server.'),
   maxParkedCalls: wholeNumber(1, 1_000_000, 1000, 'Calls of one server that wait for input of their client.'),

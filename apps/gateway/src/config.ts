@@ -4,7 +4,7 @@
  * Limits on the file itself: {@link maxConfigBytes} bytes, {@link maxAliases} alias expansions (a YAML "billion laughs"
  * is refused), one document. Limits the file sets for the gateway, all in `Config['limits']` with their defaults:
  *
- *   maxBodyBytes 4194304 · maxDepth 128 · maxBatch 50 · maxLineBytes 67108864 · maxConcurrentCalls 1024
+ *   maxBodyBytes 4194304 · maxDepth 128 · maxBatch 50 · maxLineBytes 16777216 · maxConcurrentCalls 1024
  *   maxSessions 1000 · maxSessionsPerCaller 100 · sessionIdleMs 1800000
  *   maxConnectionsPerServer 100 · maxParkedCalls 1000
  *

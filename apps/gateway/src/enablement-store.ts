@@ -2,7 +2,9 @@
  * Which servers a caller has enabled, kept in SQLite. The adversary is a caller who makes up sessions: of each caller the
  * newest {@link MAX_SCOPES} are kept.
  */
-import { DatabaseSync } from 'node:sqlite'
+import { existsSync, mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
 
 export type EnablementStore = Disposable & {
   enabled(scope: string): ReadonlySet<string>
@@ -26,29 +28,33 @@ const SCHEMA = `
   CREATE INDEX IF NOT EXISTS enabled_servers_by_caller ON enabled_servers (caller_id, enabled_at);
 `
 
-/** @param file a path, or `:memory:` for a gateway that keeps nothing */
+/**
+ * The file is made by the first enablement, and not by a gateway that needs none.
+ * @param file a path, or `:memory:` for a gateway that keeps nothing
+ */
 export function openEnablementStore(file: string): EnablementStore {
-  const db = new DatabaseSync(file)
-  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;')
-  db.exec(SCHEMA)
-  const select = db.prepare('SELECT server_id FROM enabled_servers WHERE scope = ?')
-  const insert = db.prepare('INSERT OR IGNORE INTO enabled_servers VALUES (?, ?, ?, ?)')
-  const remove = db.prepare('DELETE FROM enabled_servers WHERE scope = ? AND server_id = ?')
-  const prune = db.prepare(`
-    DELETE FROM enabled_servers WHERE caller_id = ?1 AND scope NOT IN (
-      SELECT scope FROM enabled_servers WHERE caller_id = ?1 GROUP BY scope ORDER BY MAX(enabled_at) DESC LIMIT ?2)`)
   const cache = new Map<string, ReadonlySet<string>>()
+  let opened: Statements | undefined
+  const open = (): Statements => (opened ??= prepare(file))
 
   return {
     enabled(scope) {
       const known = cache.get(scope)
       if (known !== undefined) return known
-      const found = new Set(select.all(scope).map((row) => String(row['server_id'])))
+      const isNew = opened === undefined && !existsSync(file)
+      const found = isNew
+        ? NOTHING
+        : new Set(
+            open()
+              .select.all(scope)
+              .map((row) => String(row['server_id'])),
+          )
       if (cache.size >= MAX_CACHED) cache.clear()
       cache.set(scope, found)
       return found
     },
     enable(scope, callerId, serverId) {
+      const { insert, prune } = open()
       const { changes } = insert.run(scope, callerId, serverId, Date.now())
       if (changes === 0) return false
       if (prune.run(callerId, MAX_SCOPES).changes === 0) cache.delete(scope)
@@ -57,8 +63,30 @@ export function openEnablementStore(file: string): EnablementStore {
     },
     disable(scope, serverId) {
       cache.delete(scope)
-      return remove.run(scope, serverId).changes !== 0
+      return open().remove.run(scope, serverId).changes !== 0
     },
-    [Symbol.dispose]: () => db.close(),
+    [Symbol.dispose]: () => opened?.db.close(),
+  }
+}
+
+const NOTHING: ReadonlySet<string> = new Set()
+
+type Statements = Readonly<Record<'select' | 'insert' | 'remove' | 'prune', StatementSync>> & {
+  readonly db: DatabaseSync
+}
+
+function prepare(file: string): Statements {
+  if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true })
+  const db = new DatabaseSync(file)
+  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;')
+  db.exec(SCHEMA)
+  return {
+    db,
+    select: db.prepare('SELECT server_id FROM enabled_servers WHERE scope = ?'),
+    insert: db.prepare('INSERT OR IGNORE INTO enabled_servers VALUES (?, ?, ?, ?)'),
+    remove: db.prepare('DELETE FROM enabled_servers WHERE scope = ? AND server_id = ?'),
+    prune: db.prepare(`
+      DELETE FROM enabled_servers WHERE caller_id = ?1 AND scope NOT IN (
+        SELECT scope FROM enabled_servers WHERE caller_id = ?1 GROUP BY scope ORDER BY MAX(enabled_at) DESC LIMIT ?2)`),
   }
 }

@@ -21,14 +21,17 @@ export function createRecorder(logger: Logger): CallRecorder {
     const counts = call.message.method === 'subscriptions/listen' ? 0 : 1
     inFlight += counts
     const from = performance.now()
-    let outcome: { readonly status: string; readonly code?: string | number } = { status: 'abandoned' }
+    let outcome: { readonly status: string; readonly code?: string | number; readonly error?: string } = {
+      status: 'abandoned',
+    }
     return {
       result(response) {
         outcome = response.error === undefined ? SERVED : { status: 'error', code: response.error.code }
         return response
       },
       fail(error) {
-        outcome = { status: 'failed', code: describeFailure(error).code }
+        const { code, message } = describeFailure(error)
+        outcome = { status: 'failed', code, error: message.slice(0, MAX_REASON) }
         return error
       },
       [Symbol.dispose]() {
@@ -43,5 +46,8 @@ export function createRecorder(logger: Logger): CallRecorder {
   }
   return { record, inFlight: () => inFlight }
 }
+
+/** A reason may quote what a server sent. */
+const MAX_REASON = 500
 
 const SERVED = { status: 'served' } as const

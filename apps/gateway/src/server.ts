@@ -18,6 +18,7 @@ import {
   type Exchange,
   type Headers,
   type JsonObject,
+  type JsonRpcNotification,
   type JsonRpcRequest,
   type ParamHeader,
   type Peer,
@@ -48,6 +49,8 @@ export type Server = {
   profile(): Promise<ServerProfile>
   /** One request of the modern era. Without an await when the server is modern, open, and nothing is to be checked. */
   request(message: JsonRpcRequest, principal: string, options: RequestOptions): Exchange | Promise<Exchange>
+  /** A notification of the modern era. A legacy server has no use for any of them. */
+  notify(message: JsonRpcNotification): Promise<void>
   /** `Mcp-Param-*` for a call of a client that doesn't send them itself. */
   mirrorHeaders(call: JsonRpcRequest): Promise<Headers>
   /** A session of the legacy era. */
@@ -192,6 +195,10 @@ export function createServer(options: ServerOptions): Server {
     },
     profile: async () => (await common()).connection.profile,
     request,
+    async notify(message) {
+      const { upstream, profile: spoken } = (await common()).connection
+      if (spoken.era === 'modern') await upstream.notify(message)
+    },
     openSession: (principal, peer) => {
       const own = config.isolation === 'session' ? randomUUID() : ''
       const keys = new Set<string>()

@@ -10,8 +10,9 @@ export function singleServerBackend(server: Server, pipeline: Pipeline): Backend
       const forward = () => server.request(message, context.principal, options)
       return onCall({ ...context, message, server: server.id, forward }, pipeline)
     },
-    async notify() {
-      // Over HTTP closing the stream is the cancel, and nothing else that a modern client notifies of has a receiver.
+    async notify(message) {
+      // The id in it is the client's, on a connection where ids are ours; over HTTP closing the stream is the cancel.
+      if (message.method !== 'notifications/cancelled') await server.notify(message)
     },
     openSession: ({ principal }, peer): SessionBackend<CallContext> => {
       const session = server.openSession(principal, peer)

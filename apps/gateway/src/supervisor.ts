@@ -40,11 +40,14 @@ export function createSupervisor({ serverId, now = Date.now, random = Math.rando
   let failures = 0
   let retryAt = 0
   let trial = false
+  /** The last start went well. Failures count on until the server has also done something. */
+  let runs = false
   let last: unknown
 
   const isOpen = (): boolean => failures >= OPEN_AFTER
   const count = (error: unknown): void => {
     failures += 1
+    runs = false
     last = error
     trial = false
     const ceiling = Math.min(MAX_BACKOFF_MS, BASE_MS * 2 ** (failures - 1))
@@ -54,11 +57,13 @@ export function createSupervisor({ serverId, now = Date.now, random = Math.rando
 
   return {
     status() {
+      if (runs) return 'clear'
       if (isOpen()) return 'open'
       return retryAt > now() ? 'backoff' : 'clear'
     },
     lastError: () => (last === undefined ? undefined : textOf(last)),
     async admit() {
+      if (runs) return
       const wait = retryAt - now()
       if (wait > PATIENCE_MS || (isOpen() && trial)) {
         throw new WireError(
@@ -75,7 +80,7 @@ export function createSupervisor({ serverId, now = Date.now, random = Math.rando
     },
     started() {
       trial = false
-      if (failures === 0) last = undefined
+      runs = true
     },
     failed: count,
     crashed(reason, served) {
@@ -83,6 +88,7 @@ export function createSupervisor({ serverId, now = Date.now, random = Math.rando
       // It worked: one crash costs the next caller a start, not a wait.
       failures = 0
       retryAt = 0
+      runs = false
       last = new Error(reason)
       return undefined
     },
@@ -90,6 +96,7 @@ export function createSupervisor({ serverId, now = Date.now, random = Math.rando
       failures = 0
       retryAt = 0
       trial = false
+      runs = false
       last = undefined
     },
   }

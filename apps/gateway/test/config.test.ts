@@ -42,7 +42,7 @@ describe('parseConfig', () => {
         maxSessions: 1000,
         maxSessionsPerCaller: 100,
         sessionIdleMs: 1_800_000,
-        maxLineBytes: 67_108_864,
+        maxLineBytes: 16_777_216,
         maxConcurrentCalls: 1024,
         maxConnectionsPerServer: 100,
         maxParkedCalls: 1000,

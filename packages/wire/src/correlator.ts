@@ -57,6 +57,8 @@ export type Correlator = {
   accept(message: JsonRpcMessage): void
   /** The client's answer to a question of the server. */
   respond(message: JsonRpcResponse): void
+  /** Ends one request, by the id it has on this connection. */
+  fail(id: number, error: WireError): void
   close(error: WireError): void
 }
 
@@ -173,6 +175,12 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     request,
     accept,
     respond,
+    fail(id, error) {
+      const entry = pending.get(id)
+      if (entry === undefined) return
+      drop(entry)
+      entry.mailbox.fail(error)
+    },
     close(error) {
       closed ??= error
       clearInterval(sweep)

@@ -5,13 +5,15 @@
  */
 import { StringDecoder } from 'node:string_decoder'
 
+const START_LENGTH = 200
+
 export type LineReader = (chunk: Uint8Array) => void
 
-/** Calls `onLine` for each complete, non-empty line and `onOverflow` once per line longer than `maxLineBytes`. */
+/** Calls `onLine` for each complete, non-empty line and `onOverflow`, with the start of it, once per line longer than `maxLineBytes`. */
 export function createLineReader(
   maxLineBytes: number,
   onLine: (line: string) => void,
-  onOverflow: () => void,
+  onOverflow: (start: string) => void,
 ): LineReader {
   const decoder = new StringDecoder('utf8')
   let parts: string[] = []
@@ -36,9 +38,10 @@ export function createLineReader(
     if (from === text.length || skipping) return
     sizeBytes += text.length - from
     if (sizeBytes > maxLineBytes) {
+      const start = (parts[0] ?? text.slice(from)).slice(0, START_LENGTH)
       parts = []
       skipping = true
-      onOverflow()
+      onOverflow(start)
     } else parts.push(from === 0 ? text : text.slice(from))
   }
 }

@@ -41,7 +41,7 @@ export type UpstreamLimits = {
   readonly idleTimeoutMs: number
   /** Requests in flight on one connection. @default 1_000 */
   readonly maxInFlight: number
-  /** Longest line or event from the server, in characters. @default 64 Mi */
+  /** Longest line or event from the server, in characters. @default 16 Mi: a longer one holds up everybody while it is parsed */
   readonly maxLineBytes: number
   /** Deepest nesting in what the server sends. @default 128 */
   readonly maxDepth: number
@@ -50,6 +50,6 @@ export type UpstreamLimits = {
 export const defaultUpstreamLimits: UpstreamLimits = {
   idleTimeoutMs: 60_000,
   maxInFlight: 1_000,
-  maxLineBytes: 64 * 1024 * 1024,
+  maxLineBytes: 16 * 1024 * 1024,
   maxDepth: 128,
 }

@@ -1,6 +1,6 @@
 /** `serve`: runs the gateway until it is told to stop. What a person needs goes to stdout, the log to stderr. */
-import { join } from 'node:path'
-import { startGateway, type RunningGateway } from '@mcp-gateway/gateway'
+import { basename, dirname, join } from 'node:path'
+import { createLogger, startGateway, type Logger, type RunningGateway } from '@mcp-gateway/gateway'
 import { claudeCodeCommand, clientDocument, clientEntry, endpointOf } from '../client-entries.ts'
 import type { Client } from '../client-files.ts'
 import {
@@ -13,7 +13,9 @@ import {
   portFromEnv,
   shown,
   type LoadedConfig,
+  type Overrides,
 } from '../config-file.ts'
+import { watchConfig } from '../config-watch.ts'
 import type { Context } from '../context.ts'
 import { createConfig, type CreatedConfig } from '../create-config.ts'
 import { demoServers } from '../demo.ts'
@@ -29,9 +31,12 @@ export async function serve(context: Context, options: ServeOptions): Promise<vo
   const { host } = options
   const port = options.port === undefined ? portFromEnv(context.env) : parsePort(options.port, '--port')
   const created = options.init === true && findConfig(context) === undefined ? createDemo(context, port) : undefined
-  const loaded = loadConfig(context, { ...(host !== undefined && { host }), ...(port !== undefined && { port }) })
-  const gateway = await start(context, loaded)
+  const overrides = { ...(host !== undefined && { host }), ...(port !== undefined && { port }) }
+  const loaded = loadConfig(context, overrides)
+  const logger = createLogger(loaded.config.log.level)
+  const gateway = await start(context, loaded, logger)
   using signals = closeOnSignal(() => gateway.close())
+  using _watch = watchConfig(loaded.file, () => void reload(context, gateway, overrides, logger))
   const servers = loaded.config.servers.filter(({ enabled }) => enabled).map(({ id }) => id)
   if (context.json) {
     // One line: a program reads it while the gateway goes on.
@@ -52,9 +57,18 @@ export async function serve(context: Context, options: ServeOptions): Promise<vo
   await signals.closed
 }
 
-async function start(context: Context, { config }: LoadedConfig): Promise<RunningGateway> {
+/** A file that is wrong changes nothing: the log says what is wrong where, and the gateway goes on as it was. */
+async function reload(context: Context, gateway: RunningGateway, overrides: Overrides, logger: Logger): Promise<void> {
   try {
-    return await startGateway({ config, version: context.version })
+    await gateway.reload(loadConfig(context, overrides).config)
+  } catch (error) {
+    logger.error({ error: error instanceof Error ? error.message : String(error) }, 'configuration not reloaded')
+  }
+}
+
+async function start(context: Context, { config, file }: LoadedConfig, logger: Logger): Promise<RunningGateway> {
+  try {
+    return await startGateway({ config, logger, version: context.version, database: databaseOf(file) })
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     const place = `port ${config.port} on ${config.host}`
@@ -79,6 +93,12 @@ async function start(context: Context, { config }: LoadedConfig): Promise<Runnin
     }
     throw error
   }
+}
+
+/** What must survive a restart is kept beside the configuration, in a folder of its own. */
+function databaseOf(file: string): string {
+  const folder = dirname(file)
+  return join(basename(folder) === DEMO_FOLDER ? folder : join(folder, DEMO_FOLDER), 'gateway.db')
 }
 
 /** A port that was asked for is written down, so that the next start without a word has it, too. */

@@ -214,6 +214,7 @@ async function within<T>(value: Promise<T>, signal: AbortSignal | undefined): Pr
   ).unref()
   const onAbort = (): void => reject(new WireError('WIRE_CANCELLED', 'the caller cancelled the request'))
   signal?.addEventListener('abort', onAbort, { once: true })
+  if (signal?.aborted === true) onAbort()
   try {
     return await Promise.race([value, promise])
   } finally {

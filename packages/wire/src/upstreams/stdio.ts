@@ -1,10 +1,11 @@
 /** A server that runs as a child and speaks newline-delimited JSON-RPC on its pipes (MCP, basic/transports, stdio). */
 import { createCorrelator } from '../correlator.ts'
 import { WireError } from '../errors.ts'
+import { isResponse } from '../json-rpc.ts'
 import { createLineReader } from '../lines.ts'
 import { parseUpstream } from '../parse.ts'
 import { endGroup, spawnGroup, sweepGroup, type ChildOptions, type PipedChild } from '../process-group.ts'
-import { createStderrReader } from '../stderr-budget.ts'
+import { createStderrReader, throttle } from '../stderr-budget.ts'
 import { defaultUpstreamLimits, type Upstream, type UpstreamEvents, type UpstreamLimits } from '../upstream.ts'
 
 export type StdioUpstreamOptions = ChildOptions &
@@ -28,7 +29,10 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
   const write = createWriter(child)
   const correlator = createCorrelator({
     send: (message) => write(JSON.stringify(message)),
-    onUnrelated: options.onMessage,
+    onUnrelated: (message) => {
+      if (isResponse(message)) options.onDiagnostic(`an answer that nobody waits for: ${JSON.stringify(message.id)}`)
+      else options.onMessage(message)
+    },
     attribution: options.attribution,
     idleTimeoutMs: limits.idleTimeoutMs,
     maxInFlight: limits.maxInFlight,
@@ -39,10 +43,16 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
     if (message === undefined) options.onDiagnostic(`not JSON-RPC on stdout: ${line.slice(0, 200)}`)
     else correlator.accept(message)
   }
-  const onOverflow = (): void =>
-    options.onDiagnostic(`a line on stdout exceeds ${limits.maxLineBytes} bytes and was dropped`)
+  const onOverflow = (start: string): void => {
+    const problem = `a line on stdout exceeds ${limits.maxLineBytes} bytes and was dropped`
+    options.onDiagnostic(problem)
+    // Its caller needn't wait for the timeout: ids are ours, and servers write theirs first.
+    const [, id] = /"id"\s*:\s*(\d{1,15})\b/.exec(start) ?? []
+    if (id !== undefined) correlator.fail(Number(id), new WireError('WIRE_UPSTREAM_PROTOCOL', problem))
+  }
   child.stdout.on('data', createLineReader(limits.maxLineBytes, onLine, onOverflow))
   child.stderr.on('data', createStderrReader(options.onDiagnostic))
+  throttle(child.stderr)
 
   const closed = whenClosed(child).then((reason) => {
     correlator.close(new WireError('WIRE_UPSTREAM_CLOSED', `the server process ended: ${reason}`))
