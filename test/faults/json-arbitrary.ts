@@ -82,7 +82,7 @@ const large: fc.Arbitrary<string> = fc.oneof(
 )
 
 const value: fc.Arbitrary<string> = fc.oneof(
-  { weight: 20, arbitrary: tree },
+  { weight: 60, arbitrary: tree },
   { weight: 1, arbitrary: deep },
   { weight: 1, arbitrary: large },
 )

@@ -63,7 +63,7 @@ describe('reloading', () => {
       }
       const problems = await load.stop()
       const unexpected = problems.filter((problem) => problem.server !== 'comes')
-      expect(new Set(unexpected.map((problem) => `${problem.server}: ${problem.what}`))).toEqual(new Set())
+      expect(unexpected, JSON.stringify(unexpected.slice(0, 5))).toEqual([])
       // It has been there half of the time, so it was called, and it was gone the other half.
       expect(problems.length).toBeGreaterThan(0)
       expect(load.calls()).toBeGreaterThan(RELOADS * 10)
