@@ -3,7 +3,11 @@ import { parseArgs } from 'node:util'
 import { TARGET_NAMES, targets } from './targets.ts'
 import type { TargetName } from './targets.ts'
 
-const EXTRAS = { memory: 'resident size over --calls calls', 'cold-start': 'spawn until /live answers, 10 times' }
+const EXTRAS = {
+  memory: 'resident size over --calls calls',
+  'cold-start': 'spawn until /live answers, 10 times',
+  lists: 'tools/list on /mcp of 50 servers with 40 tools each',
+}
 
 export type Options = {
   readonly help: boolean
@@ -14,6 +18,7 @@ export type Options = {
   readonly targets: readonly TargetName[]
   readonly memory: boolean
   readonly coldStart: boolean
+  readonly lists: boolean
 }
 
 export const HELP: string = `Usage: node bench/run.ts [options]        (pnpm bench builds first)
@@ -59,6 +64,7 @@ export function parseOptions(args: string[]): Options {
     targets: TARGET_NAMES.filter((name) => wanted.includes(name)),
     memory: wanted.includes('memory'),
     coldStart: wanted.includes('cold-start'),
+    lists: wanted.includes('lists'),
   }
 }
 

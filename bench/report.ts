@@ -1,5 +1,6 @@
 // What was measured, as Markdown for people. The JSON form is the report itself.
 import type { ColdStart } from './cold-start.ts'
+import type { Lists } from './lists.ts'
 import type { Memory } from './memory.ts'
 import { CONNECTIONS, ratio } from './throughput.ts'
 import type { Row } from './throughput.ts'
@@ -15,6 +16,7 @@ export type Report = {
   readonly ratios: readonly Ratio[]
   readonly memory: readonly Memory[]
   readonly coldStarts: readonly ColdStart[]
+  readonly lists: readonly Lists[]
 }
 
 export type Ratio = {
@@ -48,6 +50,7 @@ export function toMarkdown(report: Report): string {
     ratioTable(report.ratios),
     memoryTable(report.memory),
     startTable(report.coldStarts),
+    listTable(report.lists),
   ]
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`
 }
@@ -122,6 +125,20 @@ function startTable(starts: readonly ColdStart[]): string {
     Math.max(...startsMs).toFixed(0),
   ])
   return table(['cold start of', 'median ms', 'fastest', 'slowest'], cells)
+}
+
+function listTable(lists: readonly Lists[]): string {
+  if (lists.length === 0) return ''
+  const cells = lists.map((one) => [
+    `${one.servers} servers`,
+    String(one.tools),
+    (one.bytes / 1024).toFixed(0),
+    one.firstMs.toFixed(0),
+    one.p50Ms.toFixed(2),
+    one.p99Ms.toFixed(2),
+    one.rssMb.toFixed(0),
+  ])
+  return table(['tools/list on /mcp', 'tools', 'KiB', 'first ms', 'p50 ms warm', 'p99 ms', 'RSS MB idle'], cells)
 }
 
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -3,6 +3,8 @@
 import { cpus } from 'node:os'
 import { measureColdStart } from './cold-start.ts'
 import type { ColdStart } from './cold-start.ts'
+import { measureLists } from './lists.ts'
+import type { Lists } from './lists.ts'
 import { measureMemory } from './memory.ts'
 import type { Memory } from './memory.ts'
 import { HELP, parseOptions } from './options.ts'
@@ -32,6 +34,7 @@ async function main(options: Options): Promise<void> {
     ratios: ratiosOf(rows),
     memory: options.memory ? [await memory(options)] : [],
     coldStarts: options.coldStart ? await coldStarts() : [],
+    lists: options.lists ? [await lists()] : [],
   }
   process.stdout.write(options.json ? `${JSON.stringify(report, undefined, 2)}\n` : toMarkdown(report))
   const problem = firstProblem(report)
@@ -59,6 +62,11 @@ async function memory({ calls }: Options): Promise<Memory> {
 async function coldStarts(): Promise<ColdStart[]> {
   say('cold start: ceiling, gateway')
   return [await measureColdStart('ceiling'), await measureColdStart('gateway')]
+}
+
+async function lists(): Promise<Lists> {
+  say('lists: 50 servers on /mcp')
+  return await measureLists()
 }
 
 function firstProblem({ rows, memory }: Report): string | undefined {

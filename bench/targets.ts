@@ -10,9 +10,16 @@ import { spawnServer, waitUntilReady } from './server.ts'
 import type { Command, Server } from './server.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-const API_KEY = 'gw_bench_0123456789abcdef0123456789abcdef'
+export const API_KEY = 'gw_bench_0123456789abcdef0123456789abcdef'
 
-export const TARGET_NAMES = ['ceiling', 'floor', 'gateway', 'gateway-legacy'] as const
+export const TARGET_NAMES = [
+  'ceiling',
+  'floor',
+  'gateway',
+  'gateway-legacy',
+  'modern-to-legacy',
+  'legacy-to-modern',
+] as const
 export type TargetName = (typeof TARGET_NAMES)[number]
 
 type Target = {
@@ -30,12 +37,26 @@ const own = (file: string) => (folder: string) =>
 const headers = { authorization: `Bearer ${API_KEY}` }
 // The very request that the gateway gets: a shorter one would let the frame look faster than the job is.
 const bare = { path: '/', traffic: 'modern', headers, sessions: false } as const
-const gateway = { path: '/mcp/server/echo', headers, command: gatewayCommand }
+const gateway = { path: '/mcp/server/echo', headers, command: gatewayCommand() }
 
 export const targets: Readonly<Record<TargetName, Target>> = {
   ceiling: { ...bare, describe: 'node:http, JSON echo', command: own('ceiling.ts') },
   floor: { ...bare, describe: 'node:http + stdio echo child', command: own('floor.ts') },
   gateway: { ...gateway, describe: 'API key, stdio echo, 2026-07-28', traffic: 'modern', sessions: false },
+  'modern-to-legacy': {
+    ...gateway,
+    describe: '2026-07-28, the child speaks 2025-11-25 only',
+    traffic: 'modern',
+    sessions: false,
+    command: gatewayCommand('--legacy'),
+  },
+  'legacy-to-modern': {
+    ...gateway,
+    describe: 'one 2025-06-18 session, the child speaks 2026-07-28 only',
+    traffic: 'legacy',
+    sessions: true,
+    command: gatewayCommand('--modern'),
+  },
   'gateway-legacy': { ...gateway, describe: 'the same, one 2025-06-18 session', traffic: 'legacy', sessions: true },
 }
 
@@ -75,11 +96,20 @@ async function answersOneCall({ url }: Server, { path, traffic, headers }: Endpo
 }
 
 /** JSON is YAML, so the configuration file needs no writer. */
-async function gatewayCommand(folder: string): Promise<Command> {
+function gatewayCommand(...echoArgs: readonly string[]) {
+  return (folder: string): Promise<Command> => gatewayWith(folder, [echoServer('echo', ...echoArgs)])
+}
+
+export function echoServer(id: string, ...args: readonly string[]): object {
+  return { id, command: process.execPath, args: [join(import.meta.dirname, 'servers/echo-stdio.ts'), ...args] }
+}
+
+export async function gatewayWith(folder: string, servers: readonly object[]): Promise<Command> {
   const file = join(folder, 'gateway.yaml')
   const config = {
     auth: { type: 'api-key', keys: [{ id: 'b', key: API_KEY, name: 'b', consumerId: 'b', roles: ['all'] }] },
-    servers: [{ id: 'echo', command: process.execPath, args: [join(import.meta.dirname, 'servers/echo-stdio.ts')] }],
+    discoveryThreshold: 100_000,
+    servers,
   }
   await writeFile(file, JSON.stringify(config, undefined, 2))
   return {
