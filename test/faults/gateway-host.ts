@@ -2,7 +2,7 @@
 // its log goes to stderr, one JSON object a line. Only what `@mcp-gateway/gateway` exports is used.
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { createLogger, parseConfig, startGateway, type Config, type RunningGateway } from '@mcp-gateway/gateway'
+import { createLogger, parseConfig, startGateway, type RunningGateway } from '@mcp-gateway/gateway'
 
 export type HostRequest = { readonly id: number } & (
   | { readonly do: 'start'; readonly config: string }
@@ -19,29 +19,21 @@ export type HostReply = {
   readonly error?: string
 }
 
-/** `reload` is asked for and not assumed: this compiles against a gateway that does not have it yet. */
-type Reloadable = RunningGateway & { readonly reload?: (config: Config) => Promise<void> }
-
-let gateway: Reloadable | undefined
+let gateway: RunningGateway | undefined
 
 async function answer(request: HostRequest): Promise<Omit<HostReply, 'id'>> {
-  switch (request.do) {
-    case 'start': {
-      const from = performance.now()
-      const config = parseConfig(request.config, { env: {} })
-      gateway = await startGateway({ config, logger: createLogger(config.log.level) })
-      return { value: gateway.port, startMs: performance.now() - from }
-    }
-    case 'reload':
-      if (gateway?.reload === undefined) throw new Error('this gateway cannot reload')
-      await gateway.reload(parseConfig(request.config, { env: {} }))
-      return {}
-    case 'settle':
-      return { value: await residentBytes() }
-    case 'close':
-      await gateway?.close()
-      return {}
-  }
+  if (request.do === 'start') return startWith(request.config)
+  if (request.do === 'settle') return { value: await residentBytes() }
+  if (request.do === 'reload') await gateway?.reload(parseConfig(request.config, { env: {} }))
+  else await gateway?.close()
+  return {}
+}
+
+async function startWith(text: string): Promise<Omit<HostReply, 'id'>> {
+  const from = performance.now()
+  const config = parseConfig(text, { env: {} })
+  gateway = await startGateway({ config, logger: createLogger(config.log.level) })
+  return { value: gateway.port, startMs: performance.now() - from }
 }
 
 /**

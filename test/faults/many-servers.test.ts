@@ -34,7 +34,7 @@ it(`${SERVERS} configured servers start in under 2 s, and only the used ones run
   }
   if (process.platform === 'linux') {
     const running = processesWith(marker).map(({ commandLine }) => /number-\d+/.exec(commandLine)?.[0])
-    expect(running.sort()).toEqual(['number-0', 'number-2500', 'number-4999'])
+    expect(new Set(running)).toEqual(new Set(['number-0', 'number-2500', 'number-4999']))
   }
   await gateway.close()
   expect(processesWith(marker)).toEqual([])

@@ -35,9 +35,15 @@ export function createMirror(era: Era): (text: string) => AsyncGenerator<string,
   return async function* answer(text) {
     const message = JSON.parse(text) as { id?: unknown; method?: string; params?: { [SCRIPT]?: string } }
     const id = membersOf(text).get('id')
-    if (id === undefined) return void notificationOf(message.method ?? '').resolve(text)
+    if (id === undefined) {
+      notificationOf(message.method ?? '').resolve(text)
+      return
+    }
     const scripted = message.params?.[SCRIPT]
-    if (scripted === undefined) return yield housekeeping(era, id, message.method ?? '')
+    if (scripted === undefined) {
+      yield housekeeping(era, id, message.method ?? '')
+      return
+    }
     const script = JSON.parse(scripted) as Script
     const token = progressTokenOf(text)
     if (script.progress !== undefined && token !== undefined) yield progressText(script, token)

@@ -1,7 +1,8 @@
 // A healthy server's caller, next door to a fault, and what it felt.
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Worker } from 'node:worker_threads'
+import { fileURLToPath } from 'node:url'
 
 import type { Sample } from './neighbour-load.ts'
 
@@ -10,25 +11,29 @@ export type Neighbour = AsyncDisposable & {
   take(): Promise<readonly Sample[]>
 }
 
+const PROGRAM = fileURLToPath(new URL('neighbour-load.ts', import.meta.url))
 const EVERY_MS = 5
 const WINDOW_MS = 200
 /** Below this a latency is noise: the scheduler's time slices, a collection. */
 const NOISE_MS = 10
 
 export async function startNeighbour(port: number, path: string): Promise<Neighbour> {
-  const worker = new Worker(new URL('neighbour-load.ts', import.meta.url), {
-    workerData: { port, path, everyMs: EVERY_MS },
-    execArgv: [],
-  })
+  const load = fork(PROGRAM, [String(port), path, String(EVERY_MS)], { execArgv: [] })
   const take = async (): Promise<readonly Sample[]> => {
-    worker.postMessage('take')
-    const [samples] = (await once(worker, 'message')) as [readonly Sample[]]
+    load.send('take')
+    const [samples] = (await once(load, 'message')) as [readonly Sample[]]
     return samples
   }
   // The first calls start the server and warm the code up.
   await sleep(1000)
   await take()
-  return { take, [Symbol.asyncDispose]: async () => void (await worker.terminate()) }
+  return {
+    take,
+    async [Symbol.asyncDispose]() {
+      load.disconnect()
+      await once(load, 'exit')
+    },
+  }
 }
 
 /** The median over windows of each window's p99, so that one hiccup of the machine is not a finding. */

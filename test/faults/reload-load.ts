@@ -22,13 +22,13 @@ type Call = (tool: string, args: object) => Promise<Reply>
 
 export function startLoad(port: number, servers: readonly string[]): Load {
   const problems: Problem[] = []
-  let stopping = false
+  const stopping = new AbortController()
   let calls = 0
 
   const work = async (connection: number): Promise<void> => {
     const server = servers[connection % servers.length] as string
     const call = await callerOf(port, server, Math.floor(connection / servers.length) % 4)
-    while (!stopping) {
+    while (!stopping.signal.aborted) {
       const text = `${server} ${connection} ${calls++}`
       const isSlow = calls % SLOW_EVERY === 0
       const problem = await call(isSlow ? 'slow' : 'echo', isSlow ? { text, ms: SLOW_MS } : { text }).then(
@@ -43,7 +43,7 @@ export function startLoad(port: number, servers: readonly string[]): Load {
   }
   const workers = Promise.all(Array.from({ length: CONNECTIONS }, (_, connection) => work(connection)))
   const stop = async (): Promise<readonly Problem[]> => {
-    stopping = true
+    stopping.abort()
     await workers
     return problems
   }

@@ -13,7 +13,7 @@ import { AUTH, startGatewayProcess } from './gateway-process.ts'
 import { closeConnections, modernRequest, type Reply } from './mcp-client.ts'
 import { startLoad } from './reload-load.ts'
 
-/** `FAULT_RELOADS=20` for a look; the acceptance says 200. Divisible by 4, so that the last one changes a server. */
+/** `FAULT_RELOADS=20` for a look; the acceptance says 200. */
 const RELOADS = Number(process.env['FAULT_RELOADS'] ?? 200)
 let marker = ''
 const program = fileURLToPath(new URL('fault-server.ts', import.meta.url))
@@ -24,12 +24,12 @@ const server = (id: string, more: object = {}, ...args: string[]): object => ({
   ...more,
 })
 
-/** `kept` never changes, `slower` gets another timeout, `changes` other arguments now and then, `comes` comes and goes. */
+/** `kept` never changes, `slower` gets another timeout, `changes` other arguments every time, `comes` comes and goes. */
 function configOf(revision: number): { readonly servers: readonly object[]; readonly log: object } {
   const servers = [
     server('kept'),
     server('slower', { timeout: 20_000 + revision }),
-    server('changes', {}, `revision-${Math.floor(revision / 4)}`),
+    server('changes', {}, `revision-${revision}`),
     ...(hasComes(revision) ? [server('comes')] : []),
   ]
   // The order is nobody's business either.
@@ -44,8 +44,7 @@ beforeEach(({ task }) => {
 
 afterAll(closeConnections)
 
-// `RunningGateway` has no `reload` yet, and `serve` does not watch its file: take this skip away when they do.
-describe.skip('reloading', () => {
+describe('reloading', () => {
   it(
     `${RELOADS} times under load fails no call but those on a removed server`,
     { timeout: 120_000 },
@@ -63,20 +62,22 @@ describe.skip('reloading', () => {
         expect(error?.data?.code).toBe(hasComes(revision) ? undefined : 'GATEWAY_UNKNOWN_SERVER')
       }
       const problems = await load.stop()
+      if (process.env['FAULT_FIGURES'] !== undefined)
+        console.log(`${load.calls()} calls, ${problems.filter((p) => p.server !== 'comes').length} failed`)
       const unexpected = problems.filter((problem) => problem.server !== 'comes')
-      expect(new Set(unexpected.map((problem) => `${problem.server}: ${problem.what}`))).toEqual(new Set())
+      expect(unexpected, JSON.stringify(unexpected.slice(0, 5))).toEqual([])
       // It has been there half of the time, so it was called, and it was gone the other half.
       expect(problems.length).toBeGreaterThan(0)
       expect(load.calls()).toBeGreaterThan(RELOADS * 10)
 
       expect((await call('changes', 'arguments')).result).toMatchObject({
-        content: [{ text: `${marker} revision-${RELOADS / 4}` }],
+        content: [{ text: `${marker} revision-${RELOADS}` }],
       })
       // What was replaced has ended: at most one process a server, and none of an older revision.
       const old = (): string[] =>
         processesWith(marker)
           .map(({ commandLine }) => commandLine)
-          .filter((line) => line.includes('revision-') && !line.endsWith(`revision-${RELOADS / 4}`))
+          .filter((line) => line.includes('revision-') && !line.endsWith(`revision-${RELOADS}`))
       await expect.poll(old, { timeout: 10_000 }).toEqual([])
       await gateway.close()
       expect(processesWith(marker)).toEqual([])

@@ -9,8 +9,8 @@ import { type GatewayProcess, startGatewayProcess } from './gateway-process.ts'
 import { closeConnections, LEGACY, openSession, replyOf } from './mcp-client.ts'
 import { npxServer } from './npx-server.ts'
 
-/** `FAULT_SESSIONS=30` for a look; the acceptance says 1,000. */
-const SESSIONS = Number(process.env['FAULT_SESSIONS'] ?? 1000)
+/** `FAULT_SESSIONS=30` for a look. The acceptance says 1,000; a few kilobytes left by each show only with more. */
+const SESSIONS = Number(process.env['FAULT_SESSIONS'] ?? 5000)
 const CONCURRENCY = 16
 const ROUNDS = 10
 const MAX_GROWTH = 1.1
@@ -28,13 +28,13 @@ it(
   `${SESSIONS} legacy sessions over three servers leave no process and no memory behind`,
   { timeout: 600_000 },
   async () => {
-    const direct = (id: string): object => ({
-      id,
+    const direct = (era: string): object => ({
+      id: era,
       command: process.execPath,
-      args: [program, '--era', 'legacy', marker],
+      args: [program, '--era', era, marker],
     })
     const gateway = await startGatewayProcess({
-      servers: [direct('one'), direct('two'), npxServer('by-npx', scratch.path, marker)],
+      servers: [direct('legacy'), direct('modern'), npxServer('by-npx', scratch.path, marker)],
       log: { level: 'warn' },
     })
     const resident: number[] = []
@@ -62,7 +62,7 @@ it(
 )
 
 async function comeAndGo(gateway: GatewayProcess, count: number): Promise<void> {
-  const paths = ['/mcp/server/one', '/mcp/server/two', '/mcp/server/by-npx', '/mcp']
+  const paths = ['/mcp/server/legacy', '/mcp/server/modern', '/mcp/server/by-npx', '/mcp']
   let next = 0
   const worker = async (): Promise<void> => {
     while (next < count) {
