@@ -19,7 +19,6 @@ const usage = `Usage: node test/conformance/run.ts [options]
   --only <substring>  run only what matches, as target/suite/scenario:
                       "stdio/2026-07-28", "sampling", "http/0.1.16/ping"
   --url <url>         test one running endpoint instead of starting anything
-  --cross-era         add the upstreams that speak only the era that the client does not
   --cli <file>        the gateway's main module (default: apps/cli/dist/main.js; a .ts runs from source)
   --json              print one JSON document instead of the report
   --verbose           also print what the gateway wrote
@@ -33,7 +32,6 @@ const leftoverGraceMs = 3_000
 type Options = {
   only: string
   url?: string
-  'cross-era': boolean
   cli: string
   json: boolean
   verbose: boolean
@@ -68,7 +66,6 @@ function readOptions(): Options {
       options: {
         only: { type: 'string', default: '' },
         url: { type: 'string' },
-        'cross-era': { type: 'boolean', default: false },
         cli: { type: 'string', default: cliDist },
         json: { type: 'boolean', default: false },
         verbose: { type: 'boolean', default: false },
@@ -82,7 +79,7 @@ function readOptions(): Options {
 }
 
 function startedTargets(): Target[] {
-  return options['cross-era'] ? [...sameEraTargets, ...crossEraTargets] : sameEraTargets
+  return [...sameEraTargets, ...crossEraTargets]
 }
 
 function givenTarget(): Target {

@@ -4,7 +4,7 @@
  */
 import { LEGACY_VERSIONS, META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_SERVER_INFO, META_VERSION, MODERN_VERSIONS, type Era } from './era.ts' // prettier-ignore
 import { WireError } from './errors.ts'
-import { errorResponse, isObject, isRequest, type JsonObject, type JsonRpcRequest, type JsonRpcResponse } from './json-rpc.ts' // prettier-ignore
+import { errorResponse, isObject, isRequest, type JsonObject, type JsonRpcErrorObject, type JsonRpcRequest, type JsonRpcResponse } from './json-rpc.ts' // prettier-ignore
 import type { Upstream } from './upstream.ts'
 
 /** What a server said of itself, in the terms both eras share. */
@@ -50,9 +50,14 @@ export async function handshake(upstream: Upstream, options: HandshakeOptions): 
 async function discover(upstream: Upstream, options: HandshakeOptions): Promise<ServerProfile | undefined> {
   const timeout = AbortSignal.timeout(options.probeTimeoutMs ?? 3000)
   const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal])
+  const params = { _meta: modernMeta(options.clientInfo) }
+  const ask = (): Promise<JsonRpcResponse> =>
+    outcome(upstream, { jsonrpc: '2.0', id: 'probe', method: 'server/discover', params }, signal)
   let response: JsonRpcResponse
   try {
-    response = await outcome(upstream, { jsonrpc: '2.0', id: 'probe', method: 'server/discover', params: { _meta: modernMeta(options.clientInfo) } }, signal) // prettier-ignore
+    response = await ask()
+    // It names a version of ours in the very refusal of it: it may have been another request's, so once more.
+    if (response.error?.code === UNSUPPORTED_VERSION && namesOurs(response.error)) response = await ask()
   } catch (error) {
     if (options.signal?.aborted === true) throw error
     // Silence and refusals are how legacy servers take the probe; a process that died of it is reported by what follows.
@@ -64,6 +69,13 @@ async function discover(upstream: Upstream, options: HandshakeOptions): Promise<
   if (version === undefined) return undefined
   const meta = isObject(result['_meta']) ? result['_meta'] : {}
   return profile('modern', version, result, meta[META_SERVER_INFO])
+}
+
+const UNSUPPORTED_VERSION = -32022
+
+function namesOurs({ data }: JsonRpcErrorObject): boolean {
+  const supported = isObject(data) ? data['supported'] : undefined
+  return Array.isArray(supported) && MODERN_VERSIONS.some((version) => supported.includes(version))
 }
 
 async function initialize(upstream: Upstream, options: HandshakeOptions): Promise<ServerProfile> {

@@ -73,16 +73,9 @@ async function start(parkMs?: number) {
   const shared: SharedSession = createSharedSession(connection)
   const sealer = createStateSealer()
   const translator = createModernToLegacy({ serverId: 's', sealer, ...(parkMs !== undefined && { parkMs }) })
-  const call = (
-    params: JsonObject,
-    {
-      principal = 'me',
-      capabilities = FULL as JsonObject,
-      method = 'tools/call',
-      signal = undefined as AbortSignal | undefined,
-    } = {},
-  ): Exchange => {
-    // prettier-ignore
+  type Who = { principal?: string; capabilities?: JsonObject; method?: string; signal?: AbortSignal }
+  const call = (params: JsonObject, who: Who = {}): Exchange => {
+    const { principal = 'me', capabilities = FULL, method = 'tools/call', signal } = who
     const meta = { [VERSION]: '2026-07-28', [CAPABILITIES]: capabilities, ...(params['_meta'] as object) }
     const message: JsonRpcRequest = { jsonrpc: '2.0', id: 'mine', method, params: { ...params, _meta: meta } }
     return translator.request(message, principal, () => shared, { signal })

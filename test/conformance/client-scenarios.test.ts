@@ -1,0 +1,57 @@
+// The suite's client scenarios against the gateway's upstream connector. Those of `auth/` are for when the gateway is an OAuth
+// client itself; see docs/LIMITATIONS.md.
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { describe, expect, it } from 'vitest'
+
+import { run } from '../support/processes.ts'
+import { scratchDirectory } from '../support/scratch-directory.ts'
+
+const suite = fileURLToPath(import.meta.resolve('@modelcontextprotocol/conformance/dist/index.js'))
+const client = fileURLToPath(new URL('client.ts', import.meta.url))
+const TIMEOUT_MS = 60_000
+
+const scenarios: Readonly<Record<string, readonly string[]>> = {
+  '2025-11-25': [
+    'initialize',
+    'tools_call',
+    'elicitation-sep1034-client-defaults',
+    'sse-retry',
+    'json-schema-2020-12-preservation',
+  ],
+  '2026-07-28': [
+    'tools_call',
+    'request-metadata',
+    'sep-2322-client-request-state',
+    'http-standard-headers',
+    'http-custom-headers',
+    'http-invalid-tool-headers',
+    'json-schema-ref-no-deref',
+    'json-schema-2020-12-preservation',
+  ],
+}
+
+type Check = { readonly id: string; readonly name: string; readonly status: string; readonly errorMessage?: string }
+
+describe.each(Object.keys(scenarios))('client scenarios of %s', (revision) => {
+  it.each(scenarios[revision] ?? [])('%s', { timeout: TIMEOUT_MS }, async (scenario) => {
+    using results = scratchDirectory()
+    const command = `${process.execPath} --conditions=@mcp-gateway/source ${client}`
+    const args = [suite, 'client', '--command', command, '--scenario', scenario, '--spec-version', revision]
+    const { exitCode, stdout, stderr } = await run(
+      { command: process.execPath, args: [...args, '--output-dir', results.path] },
+      TIMEOUT_MS,
+    )
+    const checks = readdirSync(results.path).flatMap((folder) => readChecks(join(results.path, folder, 'checks.json')))
+    const failed = checks.filter(({ status }) => status === 'FAILURE')
+    expect(failed, stdout + stderr).toEqual([])
+    expect(checks.filter(({ status }) => status === 'SUCCESS').length, stdout + stderr).toBeGreaterThan(0)
+    expect(exitCode, stdout + stderr).toBe(0)
+  })
+})
+
+function readChecks(file: string): Check[] {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Check[]) : []
+}
