@@ -2,12 +2,13 @@
  * The connections to one server. Those who told the server the same of themselves share one; it is opened by its first use,
  * closed when nobody has used it for a while, and replaced when it ends or the configuration changes.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { createSharedSession, outcome, WireError, type ClientInfo, type Connection, type SharedSession } from '@mcp-gateway/wire' // prettier-ignore
 import { createListCache, type ListCache, type ListKind } from './list-cache.ts'
 import type { Logger } from './log.ts'
 import { probeRequest } from './probe.ts'
 import type { ServerStatus, Supervisor } from './supervisor.ts'
+import { createToolTraits, type ToolTraits } from './tool-traits.ts'
 
 export type Pooled = {
   readonly key: string
@@ -15,6 +16,7 @@ export type Pooled = {
   /** How several legacy clients use it together. */
   readonly shared: SharedSession
   readonly lists: ListCache
+  readonly traits: ToolTraits
   readonly isCurrent: () => boolean
 }
 
@@ -66,6 +68,8 @@ export function createConnectionPool(options: PoolOptions): ConnectionPool {
   const draining = new Set<Entry>()
   let sweep: NodeJS.Timeout | undefined
   let closed = false
+  /** What is still opening when all are retired is out of date when it is open. */
+  let generation = 0
 
   const dispose = async (entry: Entry, why: string): Promise<void> => {
     entry.current = false
@@ -79,27 +83,36 @@ export function createConnectionPool(options: PoolOptions): ConnectionPool {
 
   const drain = async (entry: Entry): Promise<void> => {
     entry.current = false
-    entries.delete(entry.key)
+    if (entries.get(entry.key) === entry) entries.delete(entry.key)
     draining.add(entry)
     const { upstream } = entry.connection
+    // Whoever was handed this connection a moment ago is about to use it.
+    await nextTurn()
     while (draining.has(entry) && upstream.load().calls > 0) await sleep(DRAIN_POLL_MS)
     if (draining.has(entry)) await dispose(entry, 'replaced')
   }
 
   const enter = (key: string, connection: Connection): Entry => {
     const isCurrent = (): boolean => entry.current
+    const onChanged = (kind: ListKind): void => {
+      if (kind === 'tools') traits.forget()
+      options.onListChanged(kind)
+    }
+    const lists = createListCache({ connection, clientInfo: options.clientInfo, onChanged, logger })
+    const traits = createToolTraits(async () => (await lists.get('tools', {})).items)
     const entry: Entry = {
       key,
       connection,
       shared: createSharedSession(connection, isCurrent),
-      lists: createListCache({ connection, clientInfo: options.clientInfo, onChanged: options.onListChanged, logger }),
+      lists,
+      traits,
       isCurrent,
       current: true,
       closing: false,
       usedAt: Date.now(),
       answeredAtStart: connection.upstream.answered(),
     }
-    entries.set(key, entry)
+    if (!entries.has(key)) entries.set(key, entry)
     void connection.upstream.closed.then((reason) => {
       if (entry.closing) return
       supervisor.crashed(reason, connection.upstream.answered() > entry.answeredAtStart)
@@ -125,11 +138,13 @@ export function createConnectionPool(options: PoolOptions): ConnectionPool {
     if (closed) throw new WireError('WIRE_UPSTREAM_CLOSED', 'the server was removed from the configuration')
     makeRoom()
     await supervisor.admit()
+    const born = generation
     try {
       const connection = await open()
       supervisor.started()
       const entry = enter(key, connection)
       if (closed) await dispose(entry, 'stopped')
+      else if (born !== generation) void drain(entry).catch(report)
       return entry
     } catch (error) {
       if (options.isFailure(key, error)) supervisor.failed(error)
@@ -184,7 +199,9 @@ export function createConnectionPool(options: PoolOptions): ConnectionPool {
       }
       const known = opening.get(key)
       if (known !== undefined) return known
-      const attempt = start(key, open).finally(() => opening.delete(key))
+      const attempt = start(key, open).finally(() => {
+        if (opening.get(key) === attempt) opening.delete(key)
+      })
       opening.set(key, attempt)
       return attempt
     },
@@ -193,8 +210,13 @@ export function createConnectionPool(options: PoolOptions): ConnectionPool {
       if (entry !== undefined) void drain(entry).catch(report)
     },
     async retireAll() {
-      await Promise.allSettled(opening.values())
-      await Promise.all(Array.from(entries.values(), (entry) => drain(entry).catch(report)))
+      generation += 1
+      const started = [...opening.values()]
+      opening.clear()
+      const drained = Array.from(entries.values(), (entry) => drain(entry).catch(report))
+      await Promise.allSettled(started)
+      await Promise.all(drained)
+      while (draining.size > 0) await sleep(DRAIN_POLL_MS)
     },
     status() {
       if (opening.size > 0) return 'starting'

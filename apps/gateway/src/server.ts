@@ -7,12 +7,14 @@ import {
   checkParamHeaders,
   createModernToLegacy,
   isObject,
+  isUnsent,
   LEGACY_VERSIONS,
   META_CLIENT_CAPABILITIES,
   metaOf,
   mirrorParamHeaders,
   openLegacyToLegacy,
   openLegacyToModern,
+  untilSent,
   WireError,
   type ClientInfo,
   type Exchange,
@@ -34,7 +36,6 @@ import { createConnector } from './connector.ts'
 import { retryOnce } from './retry.ts'
 import { createServerSession, type ServerSession } from './server-session.ts'
 import { createSupervisor, type ServerStatus } from './supervisor.ts'
-import { createToolTraits } from './tool-traits.ts'
 
 /** Who asks, in the terms that decide which connection answers. */
 export type View = { readonly principal: string; readonly capabilities: JsonObject }
@@ -98,7 +99,6 @@ export function createServer(options: ServerOptions): Server {
     // A modern server refuses the `initialize` of a legacy client, and is well.
     isFailure: (key, error) => key === COMMON || !isRefusal(error),
     onListChanged(kind) {
-      if (kind === 'tools') traits.forget()
       for (const listener of listeners) listener(kind)
     },
   })
@@ -126,7 +126,6 @@ export function createServer(options: ServerOptions): Server {
     const { lists } = await connectionFor(view)
     return lists.get(kind, view.capabilities)
   }
-  const traits = createToolTraits(async () => (await list('tools', NOBODY)).items)
 
   const timed = (message: JsonRpcRequest, requestOptions: RequestOptions): RequestOptions => {
     const { timeout, maxTimeout, tools } = config
@@ -154,21 +153,34 @@ export function createServer(options: ServerOptions): Server {
       checkParamHeaders(declared, message.params?.['arguments'], requestOptions.headers ?? {})
       return go()
     }
-    const declared = traits.headers(String(message.params?.['name']))
+    const declared = pooled.traits.headers(String(message.params?.['name']))
     return declared instanceof Promise ? declared.then(check) : check(declared)
   }
 
   const request: Server['request'] = (message, principal, requestOptions) => {
     const withTimes = timed(message, requestOptions)
-    const first = (): Exchange | Promise<Exchange> => {
+    const attempt = (): Exchange | Promise<Exchange> => {
       const pooled = pool.peek(COMMON)
       if (pooled !== undefined) return send(pooled, message, principal, withTimes)
       return common().then((opened) => send(opened, message, principal, withTimes))
     }
+    /** A connection that was replaced meanwhile has not seen the request: it goes to the new one. */
+    const first = (): Exchange | Promise<Exchange> => {
+      try {
+        const exchange = attempt()
+        return exchange instanceof Promise ? exchange.catch(again) : exchange
+      } catch (error) {
+        return again(error)
+      }
+    }
+    const again = (error: unknown): Promise<Exchange> => {
+      if (!isUnsent(error)) throw error
+      return untilSent(attempt)
+    }
     // Only what may run twice is tried twice, and a call waits for nothing to find out.
     if (
       message.method === 'subscriptions/listen' ||
-      (message.method === 'tools/call' && !traits.isIdempotent(message))
+      (message.method === 'tools/call' && pool.peek(COMMON)?.traits.isIdempotent(message) !== true)
     ) {
       return first()
     }
@@ -177,6 +189,7 @@ export function createServer(options: ServerOptions): Server {
 
   const mirrorHeaders = async ({ method, params }: JsonRpcRequest): Promise<Headers> => {
     if (method !== 'tools/call') return {}
+    const { traits } = await common()
     return mirrorParamHeaders(await traits.headers(String(params?.['name'])), params?.['arguments'])
   }
 
@@ -249,7 +262,6 @@ export function createServer(options: ServerOptions): Server {
       supervisor.reset()
       profile = undefined
       refusesInitialize = false
-      traits.forget()
       void pool.retireAll()
     },
     drain: pool.retireAll,
@@ -259,8 +271,6 @@ export function createServer(options: ServerOptions): Server {
     },
   }
 }
-
-const NOBODY: View = { principal: '', capabilities: {} }
 
 /** Settings that apply at once; a running connection depends on all the others. */
 const LIVE: ReadonlySet<string> = new Set('name description enabled tags timeout maxTimeout startTimeout idleStop healthInterval tools'.split(' ')) // prettier-ignore

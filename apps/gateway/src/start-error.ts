@@ -17,7 +17,7 @@ export async function startError(
   ended: Promise<string> | undefined,
   lateMs: number | undefined,
 ): Promise<StartFailure> {
-  const closed = cause instanceof WireError && cause.code === 'WIRE_UPSTREAM_CLOSED'
+  const closed = cause instanceof WireError && (cause.code === 'WIRE_UPSTREAM_CLOSED' || cause.code === 'WIRE_NOT_SENT')
   const reason = closed && ended !== undefined ? await ended : undefined
   const late = lateMs === undefined ? undefined : `no answer within ${lateMs / 1000} s`
   const detail = reason ?? late ?? (cause instanceof Error ? cause.message : String(cause))

@@ -119,7 +119,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
 
   const request = (message: JsonRpcRequest, requestOptions: RequestOptions = {}): Exchange => {
     const { signal, idleTimeoutMs: idleMs = options.idleTimeoutMs, maxTimeoutMs } = requestOptions
-    if (closed) throw closed
+    if (closed) throw new WireError('WIRE_NOT_SENT', closed.message)
     if (pending.size >= options.maxInFlight) {
       throw new WireError('WIRE_CALL_LIMIT', `${options.maxInFlight} calls are in flight at this server already`)
     }

@@ -25,6 +25,7 @@ export type WireErrorCode =
   | 'WIRE_CALL_LIMIT'
   | 'WIRE_UPSTREAM_START_FAILED'
   | 'WIRE_UPSTREAM_CLOSED'
+  | 'WIRE_NOT_SENT'
   | 'WIRE_UPSTREAM_TIMEOUT'
   | 'WIRE_UPSTREAM_REFUSED'
   | 'WIRE_UPSTREAM_PROTOCOL'
@@ -80,6 +81,7 @@ export const wireReplies: Readonly<Record<WireErrorCode, Reply>> = {
   WIRE_CALL_LIMIT: { status: 503, rpcCode: -32000 },
   WIRE_UPSTREAM_START_FAILED: { status: 502, rpcCode: -32603 },
   WIRE_UPSTREAM_CLOSED: { status: 502, rpcCode: -32603 },
+  WIRE_NOT_SENT: { status: 502, rpcCode: -32603 },
   WIRE_UPSTREAM_TIMEOUT: { status: 504, rpcCode: -32603 },
   WIRE_UPSTREAM_REFUSED: { status: 502, rpcCode: -32603 },
   WIRE_UPSTREAM_PROTOCOL: { status: 502, rpcCode: -32603 },

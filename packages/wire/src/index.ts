@@ -51,6 +51,7 @@ export { createSseUpstream, type SseUpstreamOptions } from './upstreams/sse.ts'
 export { baseEnvironment, killAllGroups, type ChildOptions } from './process-group.ts'
 export { handshake, modernMeta, outcome, type ClientInfo, type HandshakeOptions, type ServerProfile } from './handshake.ts' // prettier-ignore
 export { openConnection, type Connection, type Listener } from './connection.ts'
+export { isUnsent, untilSent } from './resend.ts'
 export { createSharedSession, type Member, type MemberEvents, type SharedSession } from './shared-session.ts'
 export { createStateSealer, type RequestState, type StateSealer } from './translate/request-state.ts'
 export { createModernToLegacy, type ModernToLegacy } from './translate/modern-to-legacy.ts'

@@ -56,6 +56,8 @@ export function parseUpstream(
   text: string,
   maxDepth: number = defaultParseLimits.maxDepth,
 ): JsonRpcMessage | undefined {
+  // Most garbage shows at its first character, which is cheaper than an exception.
+  if (!/^\s*\{/.test(text)) return undefined
   let value: unknown
   try {
     value = parseJson(text, maxDepth)

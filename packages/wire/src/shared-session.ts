@@ -14,6 +14,8 @@ export type MemberEvents = {
   readonly onNotification: (message: JsonRpcNotification) => void
   /** A question that belongs to no request. Without this, the member can't be asked. */
   readonly onQuestion?: (message: JsonRpcRequest) => void
+  /** The server's session has ended. */
+  readonly onClosed?: (reason: string) => void
 }
 
 export type Member = {
@@ -52,6 +54,10 @@ export function createSharedSession(connection: Connection, isCurrent: () => boo
     for (const { events } of told) events.onNotification(message)
   }
 
+  // One reaction for all: a member's own would stay with the connection after the member had left.
+  void upstream.closed.then((reason) => {
+    for (const { events } of seats) events.onClosed?.(reason)
+  })
   connection.listen((message) => {
     if (isRequest(message)) {
       const seat = [...seats].toReversed().find(({ events }) => events.onQuestion !== undefined)

@@ -1,9 +1,4 @@
-/**
- * A child's stderr as diagnostic lines, within a budget. The adversary floods it: past the budget bytes are counted instead of
- * decoded, and read no faster than {@link throttle} allows.
- */
-import type { Readable } from 'node:stream'
-
+/** A child's stderr as diagnostic lines, within a budget: past it bytes are counted instead of decoded. */
 export type StderrBudget = {
   readonly bytesPerWindow: number
   readonly windowMs: number
@@ -11,26 +6,6 @@ export type StderrBudget = {
 }
 
 const defaultStderrBudget: StderrBudget = { bytesPerWindow: 64 * 1024, windowMs: 10_000, maxLineLength: 4096 }
-
-/** A child may say more than anybody reads, but not so fast that reading it costs its neighbours their turn. */
-const THROTTLE_BYTES = 512 * 1024
-const THROTTLE_MS = 50
-
-export function throttle(stream: Readable): void {
-  let windowFrom = 0
-  let used = 0
-  stream.on('data', (chunk: Buffer) => {
-    const now = Date.now()
-    if (now - windowFrom >= THROTTLE_MS) {
-      windowFrom = now
-      used = 0
-    }
-    used += chunk.length
-    if (used < THROTTLE_BYTES) return
-    stream.pause()
-    setTimeout(() => stream.resume(), windowFrom + THROTTLE_MS - now).unref()
-  })
-}
 
 export function createStderrReader(
   onLine: (line: string) => void,

@@ -7,7 +7,10 @@ export type Transport = 'stdio' | 'http' | 'sse'
 
 export interface Upstream extends AsyncDisposable {
   readonly transport: Transport
-  /** Rejects or throws a WireError when the connection is gone; otherwise ends with the server's response. */
+  /**
+   * Ends with the server's response, or with a WireError when the connection is lost. Throws WIRE_NOT_SENT when it is closed
+   * already: such a request may be made again elsewhere, whatever it does.
+   */
   request(message: JsonRpcRequest, options?: RequestOptions): Exchange
   notify(message: JsonRpcNotification): Promise<void>
   /** The client's answer to a question that came out of `request` or `onMessage`. */

@@ -125,5 +125,5 @@ it('refuses more than its limit and fails everything when the connection ends', 
   correlator.close(new WireError('WIRE_UPSTREAM_CLOSED', 'gone'))
   for (const exchange of exchanges)
     await expect(exchange.next()).rejects.toMatchObject({ code: 'WIRE_UPSTREAM_CLOSED' })
-  expect(() => correlator.request(ask(5))).toThrow(expect.objectContaining({ code: 'WIRE_UPSTREAM_CLOSED' }))
+  expect(() => correlator.request(ask(5))).toThrow(expect.objectContaining({ code: 'WIRE_NOT_SENT' }))
 })

@@ -83,7 +83,7 @@ describe('a child that', () => {
       message: expect.stringContaining('42'),
     })
     expect(await upstream.closed).toBe('exit code 42')
-    expect(() => upstream.request(ping)).toThrow(expect.objectContaining({ code: 'WIRE_UPSTREAM_CLOSED' }))
+    expect(() => upstream.request(ping)).toThrow(expect.objectContaining({ code: 'WIRE_NOT_SENT' }))
   })
 
   it('does not exist says so', async () => {

@@ -7,6 +7,7 @@ import type { RequestOptions } from '../correlator.ts'
 import { WireError } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import { idKey, isObject, isRequest, type JsonObject, type JsonRpcId, type JsonRpcNotification, type JsonRpcRequest, type JsonRpcResponse } from '../json-rpc.ts' // prettier-ignore
+import { untilSent } from '../resend.ts'
 import type { Member, SharedSession } from '../shared-session.ts'
 import type { Upstream } from '../upstream.ts'
 
@@ -25,6 +26,8 @@ export type LegacyToLegacy = AsyncDisposable & {
   /** The session at the server as it is now. */
   current(): Promise<SharedSession>
 }
+
+type Started = { readonly exchange: Exchange; readonly upstream: Upstream } | { readonly response: JsonRpcResponse }
 
 /** Questions a client may leave unanswered before the oldest is forgotten. */
 const MAX_QUESTIONS = 1000
@@ -62,15 +65,16 @@ export function openLegacyToLegacy({ open, peer, onDiagnostic }: LegacyToLegacyO
         remembered(message, upstream)
         peer.send(message)
       },
+      onClosed() {
+        if (joined?.shared === shared) joined = undefined
+        member.leave()
+        // Somebody who only listens would never notice.
+        if (!ended && uris.size > 0)
+          current().catch((error: unknown) => onDiagnostic(`not subscribed any more: ${String(error)}`))
+      },
     })
     const mine: Joined = { shared, member }
     joined = mine
-    void upstream.closed.then(() => {
-      if (joined === mine) joined = undefined
-      member.leave()
-      // Somebody who only listens would never notice.
-      if (!ended && uris.size > 0) current().catch((error: unknown) => onDiagnostic(`not subscribed any more: ${String(error)}`)) // prettier-ignore
-    })
     if (ended) member.leave()
     else if (!isFirst) await restore(mine)
     isFirst = false
@@ -138,15 +142,20 @@ export function openLegacyToLegacy({ open, peer, onDiagnostic }: LegacyToLegacyO
         const { shared } = await current()
         return { jsonrpc: '2.0', id: message.id, result: shared.connection.profile.result }
       }
-      const now = ready() ?? (await current())
-      const response = await remember(now, message, options.signal)
-      if (response !== undefined) return { ...response, id: message.id }
-      const exchange = now.member.request(message, options)
+      const start = async (): Promise<Started> => {
+        const now = ready() ?? (await current())
+        const { upstream } = now.shared.connection
+        const response = await remember(now, message, options.signal)
+        return response === undefined ? { exchange: now.member.request(message, options), upstream } : { response }
+      }
+      const started = await untilSent(start)
+      if ('response' in started) return { ...started.response, id: message.id }
+      const { exchange, upstream } = started
       try {
         for (;;) {
           const next = await exchange.next()
           if (next.done) return next.value
-          if (isRequest(next.value)) remembered(next.value, now.shared.connection.upstream)
+          if (isRequest(next.value)) remembered(next.value, upstream)
           yield next.value
         }
       } finally {

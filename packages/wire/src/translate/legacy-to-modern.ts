@@ -13,6 +13,7 @@ import type { Headers } from '../headers.ts'
 import { answerAlone, type ServerProfile } from '../handshake.ts'
 import { isObject, isRequest, resultResponse, without, withMeta, type JsonObject, type JsonRpcMessage, type JsonRpcNotification, type JsonRpcRequest, type JsonRpcResponse } from '../json-rpc.ts' // prettier-ignore
 import { isLogLevel } from '../log-levels.ts'
+import { untilSent } from '../resend.ts'
 import { createSubscriptions } from './subscriptions.ts'
 
 export type LegacyToModernOptions = {
@@ -122,8 +123,12 @@ export function openLegacyToModern(options: LegacyToModernOptions): LegacyToMode
     let params: JsonObject = message.params ?? {}
     const headers = await options.headers?.(message)
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      const { upstream } = await options.connection()
-      const exchange = upstream.request(withMeta({ ...message, params }, meta()), { signal, headers })
+      const request = withMeta({ ...message, params }, meta())
+      const start = async () => {
+        const { upstream } = await options.connection()
+        return { upstream, exchange: upstream.request(request, { signal, headers }) }
+      }
+      const { upstream, exchange } = await untilSent(start)
       const response = yield* answeringPings(exchange, upstream)
       const { result } = response
       if (!isObject(result) || result['resultType'] !== 'input_required') return legacyResponse(response)

@@ -5,6 +5,7 @@ import { WireError } from '../errors.ts'
 import { createMailbox, type Exchange } from '../exchange.ts'
 import { isObject, metaOf, withMeta, without, type JsonObject, type JsonRpcNotification, type JsonRpcRequest } from '../json-rpc.ts' // prettier-ignore
 import { isLogLevel } from '../log-levels.ts'
+import { untilSent } from '../resend.ts'
 import type { SharedSession } from '../shared-session.ts'
 import { discoverResult } from './modern-results.ts'
 import { createParkedCalls, type ParkedCallsOptions } from './parked-calls.ts'
@@ -59,7 +60,9 @@ export function createModernToLegacy(options: ParkedCallsOptions): ModernToLegac
       const logger = isLogLevel(level) ? shared.join({ onNotification: () => undefined }) : undefined
       try {
         await logger?.setLevel({ level })
-        return yield* calls.start(shared, message, outbound(message), principal, requestOptions)
+        const start = async () => ({ exchange: calls.start(await open(), message, outbound(message), principal, requestOptions) }) // prettier-ignore
+        const { exchange } = await untilSent(start)
+        return yield* exchange
       } finally {
         logger?.leave()
       }
@@ -81,7 +84,7 @@ async function* listen(shared: SharedSession, message: JsonRpcRequest, signal: A
   if (uris.length > MAX_SUBSCRIPTIONS) {
     throw new WireError('WIRE_CALL_LIMIT', `more than ${MAX_SUBSCRIPTIONS} resources in one subscription`)
   }
-  const { upstream, profile } = shared.connection
+  const { profile } = shared.connection
   const tag = (notification: JsonRpcNotification): JsonRpcNotification =>
     withMeta(notification, { [META_SUBSCRIPTION]: message.id })
   const mailbox = createMailbox(() => undefined)
@@ -91,13 +94,11 @@ async function* listen(shared: SharedSession, message: JsonRpcRequest, signal: A
       const isWanted = kind === undefined ? notification.method === 'notifications/resources/updated' : wanted[kind] === true // prettier-ignore
       if (isWanted) mailbox.push(tag(notification))
     },
+    onClosed: (reason) => mailbox.fail(new WireError('WIRE_UPSTREAM_CLOSED', `the server's session ended: ${reason}`)),
   })
   const onAbort = (): void => mailbox.fail(new WireError('WIRE_CANCELLED', 'the caller left'))
   signal?.addEventListener('abort', onAbort, { once: true })
   if (signal?.aborted === true) onAbort()
-  void upstream.closed.then((reason) =>
-    mailbox.fail(new WireError('WIRE_UPSTREAM_CLOSED', `the server's session ended: ${reason}`)),
-  )
   try {
     const subscribed = await subscribeAll(uris, profile.capabilities, (uri) => member.subscribe(uri, { uri }, signal))
     const honoured: Record<string, unknown> = {}

@@ -194,7 +194,7 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
 
   const request: Upstream['request'] = (message, requestOptions = {}): Exchange => {
     const { signal, headers, idleTimeoutMs: idleMs = limits.idleTimeoutMs, maxTimeoutMs } = requestOptions
-    if (stop.signal.aborted) throw new WireError('WIRE_UPSTREAM_CLOSED', 'the connection was closed')
+    if (stop.signal.aborted) throw new WireError('WIRE_NOT_SENT', 'the connection was closed')
     if (running.size >= limits.maxInFlight) {
       throw new WireError('WIRE_CALL_LIMIT', `${limits.maxInFlight} calls are in flight at this server already`)
     }

@@ -3,9 +3,10 @@ import { createCorrelator } from '../correlator.ts'
 import { WireError } from '../errors.ts'
 import { isResponse } from '../json-rpc.ts'
 import { createLineReader } from '../lines.ts'
+import { createThrottle, limitLines } from '../noise.ts'
 import { parseUpstream } from '../parse.ts'
 import { endGroup, spawnGroup, sweepGroup, type ChildOptions, type PipedChild } from '../process-group.ts'
-import { createStderrReader, throttle } from '../stderr-budget.ts'
+import { createStderrReader } from '../stderr-budget.ts'
 import { defaultUpstreamLimits, type Upstream, type UpstreamEvents, type UpstreamLimits } from '../upstream.ts'
 
 export type StdioUpstreamOptions = ChildOptions &
@@ -17,6 +18,8 @@ export type StdioUpstreamOptions = ChildOptions &
     readonly graceMs?: number
   }
 
+/** Garbage costs more than its bytes: each line is parsed in vain. */
+const GARBAGE_WEIGHT = 10
 /** Bytes that may wait for a child that doesn't read its stdin. */
 const MAX_UNWRITTEN_BYTES = 64 * 1024 * 1024
 /** After an exit, how long the rest of stdout may take: a grandchild can hold the pipe open for ever. */
@@ -27,10 +30,12 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
   const limits = { ...defaultUpstreamLimits, ...options.limits }
   const child = spawnGroup(options)
   const write = createWriter(child)
+  const diagnose = limitLines(options.onDiagnostic)
+  const slowStdout = createThrottle(child.stdout)
   const correlator = createCorrelator({
     send: (message) => write(JSON.stringify(message)),
     onUnrelated: (message) => {
-      if (isResponse(message)) options.onDiagnostic(`an answer that nobody waits for: ${JSON.stringify(message.id)}`)
+      if (isResponse(message)) diagnose(`an answer that nobody waits for: ${JSON.stringify(message.id)}`)
       else options.onMessage(message)
     },
     attribution: options.attribution,
@@ -40,19 +45,25 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
 
   const onLine = (line: string): void => {
     const message = parseUpstream(line, limits.maxDepth)
-    if (message === undefined) options.onDiagnostic(`not JSON-RPC on stdout: ${line.slice(0, 200)}`)
-    else correlator.accept(message)
+    if (message !== undefined) return correlator.accept(message)
+    slowStdout(line.length * GARBAGE_WEIGHT)
+    diagnose(`not JSON-RPC on stdout: ${line.slice(0, 200)}`)
+    return undefined
   }
   const onOverflow = (start: string): void => {
     const problem = `a line on stdout exceeds ${limits.maxLineBytes} bytes and was dropped`
-    options.onDiagnostic(problem)
+    diagnose(problem)
     // Its caller needn't wait for the timeout: ids are ours, and servers write theirs first.
     const [, id] = /"id"\s*:\s*(\d{1,15})\b/.exec(start) ?? []
     if (id !== undefined) correlator.fail(Number(id), new WireError('WIRE_UPSTREAM_PROTOCOL', problem))
   }
   child.stdout.on('data', createLineReader(limits.maxLineBytes, onLine, onOverflow))
-  child.stderr.on('data', createStderrReader(options.onDiagnostic))
-  throttle(child.stderr)
+  const readStderr = createStderrReader(diagnose)
+  const slowStderr = createThrottle(child.stderr)
+  child.stderr.on('data', (chunk: Buffer) => {
+    readStderr(chunk)
+    slowStderr(chunk.length)
+  })
 
   const closed = whenClosed(child).then((reason) => {
     correlator.close(new WireError('WIRE_UPSTREAM_CLOSED', `the server process ended: ${reason}`))
