@@ -17,7 +17,27 @@ export function canonicalize(value: JsonValue): string {
 
 /** The same, for entries: integers below 2^53 only, because readers in other languages round the rest differently. */
 export function canonicalizeExact(value: JsonValue): string {
-  return write(value, exactInteger, 0)
+  // Most values are in order already, and then the native writer gives the same bytes at a third of the time.
+  if (!isExact(value, 0)) return write(value, exactInteger, 0)
+  const text = JSON.stringify(value)
+  // It writes a lone surrogate as an escape, which is otherwise found in texts that contain a backslash and "ud" only.
+  return text.includes('\\ud') ? write(value, exactInteger, 0) : text
+}
+
+/** Whether `JSON.stringify` writes it canonically, lone surrogates apart. */
+function isExact(value: unknown, depth: number): boolean {
+  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return true
+  if (typeof value === 'number') return Number.isSafeInteger(value)
+  if (typeof value !== 'object' || depth === MAX_DEPTH) return false
+  if (Array.isArray(value)) return value.every((item) => isExact(item, depth + 1)) && !value.includes(undefined)
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) return false
+  let previous = ''
+  for (const name in value) {
+    if (name < previous || !isExact((value as Record<string, unknown>)[name], depth + 1)) return false
+    previous = name
+  }
+  return true
 }
 
 /** A string in quotes, as RFC 8785 §3.2.2.2 spells it, which is how `JSON.stringify` does. */
@@ -37,7 +57,7 @@ function write(value: unknown, number: (value: number) => string, depth: number)
     case 'object':
       if (value === null) return 'null'
       if (depth === MAX_DEPTH) throw invalid(`more than ${MAX_DEPTH} levels`)
-      if (Array.isArray(value)) return `[${value.map((item) => write(item, number, depth + 1)).join(',')}]`
+      if (Array.isArray(value)) return `[${Array.from(value, (item) => write(item, number, depth + 1)).join(',')}]`
       return writeObject(value as Record<string, unknown>, number, depth)
     default:
       throw invalid(`${typeof value} is not JSON`)

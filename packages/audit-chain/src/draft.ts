@@ -3,9 +3,8 @@
  * head of the log can fill in (`clk`, `prev`, `seq`, `ts`). What can go wrong with an entry goes wrong here, where it
  * hurts its own caller and not the batch.
  */
-import { canonicalizeExact, quote, type JsonObject, type JsonValue } from './canonical-json.ts'
+import { canonicalizeExact, type JsonObject } from './canonical-json.ts'
 import { commitTo, type Disclosure } from './commitment.ts'
-import { ENVELOPE } from './entry.ts'
 import { AuditError } from './errors.ts'
 import { packFields } from './field-pack.ts'
 import { HASH_BYTES, MAX_LEAF_BYTES } from './hash.ts'
@@ -31,8 +30,9 @@ export type EntryInput = {
 
 export type Draft = {
   readonly id: string
-  /** The text before `clk`, `prev`, `seq`, `ts`, and after `ts`. */
-  readonly pieces: readonly string[]
+  /** The text between the values of `clk` and `prev`, and the text after that of `ts`. */
+  readonly beforePrev: string
+  readonly afterTime: string
   readonly subject: string | undefined
   /** As `packFields` makes them. */
   readonly fields: Uint8Array | undefined
@@ -43,7 +43,8 @@ export type Draft = {
 }
 
 export type DraftContext = {
-  readonly origin: string
+  /** The origin in quotes, as JSON. */
+  readonly quotedOrigin: string
   readonly newId: () => string
   readonly random: (size: number) => Uint8Array
   readonly maxFieldsBytes: number
@@ -52,31 +53,28 @@ export type DraftContext = {
 const NAME = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/
 const TYPE = /^[a-z][a-z0-9_.-]{0,63}$/
 const ID = /^[A-Za-z0-9._:-]{1,64}$/
-/** `"held"`, a hash and its quotes, 2^53, a time and its quotes. */
-const HOLE_BYTES = 6 + 66 + 16 + 26
+/** `{"clk":"held"`, 64 digits and `","seq":`, 2^53, `,"ts":"`, a time. */
+const REST_BYTES = 13 + 64 + 8 + 16 + 7 + 24
 const MAX_FIELDS = 64
-const HOLES: ReadonlySet<string> = new Set(['clk', 'prev', 'seq', 'ts'])
-const RESERVED: ReadonlySet<string> = new Set(ENVELOPE)
 
 /** @throws AuditError AUDIT_ENTRY_INVALID, AUDIT_ENTRY_TOO_LARGE */
 export function createDraft(input: EntryInput, context: DraftContext, erasures: readonly Erasure[] = []): Draft {
-  const { type, id = context.newId(), facts = {}, subject, attachment } = input
+  const { type, id = context.newId(), subject, attachment } = input
   if (!TYPE.test(type)) throw invalid(`"${type}" is no type: lower case, digits, ".", "_", "-", at most 64`)
   if (!ID.test(id)) throw invalid(`"${id}" is no id: at most 64 of A-Z a-z 0-9 . _ : -`)
   const fields = disclosuresOf(input, context)
-  const { pieces, sizeBytes: leafBytes } = writePieces(facts, {
-    ...(fields.length > 0 && { commit: commitmentsOf(fields) }),
-    id: quote(id),
-    log: quote(context.origin),
-    type: quote(type),
-    v: '1',
-  })
+  // Members in the order of RFC 8785. Names, ids and types have no character that JSON would escape.
+  const commit = fields.length === 0 ? '' : `"commit":${commitmentsOf(fields)},`
+  const facts = input.facts === undefined ? '' : `"facts":${canonicalizeExact(input.facts)},`
+  const beforePrev = `,${commit}${facts}"id":"${id}","log":${context.quotedOrigin},"prev":"`
+  const afterTime = `","type":"${type}","v":1}`
+  const leafBytes = Buffer.byteLength(beforePrev) + afterTime.length + REST_BYTES
   if (leafBytes > MAX_LEAF_BYTES) {
     throw new AuditError('AUDIT_ENTRY_TOO_LARGE', `an entry has at most ${MAX_LEAF_BYTES} bytes; put long values into fields`)
   }
   const packed = fields.length === 0 ? undefined : packFields(fields)
   const sizeBytes = leafBytes + (packed?.length ?? 0)
-  return { id, pieces, subject, fields: packed, erasures, attachment, sizeBytes }
+  return { id, beforePrev, afterTime, subject, fields: packed, erasures, attachment, sizeBytes }
 }
 
 function disclosuresOf({ fields = {}, subject }: EntryInput, { random, maxFieldsBytes }: DraftContext): Disclosure[] {
@@ -103,28 +101,6 @@ function disclosuresOf({ fields = {}, subject }: EntryInput, { random, maxFields
 
 function commitmentsOf(fields: readonly Disclosure[]): string {
   return `{${fields.map(({ name, key, value }) => `"${name}":"${commitTo(key, value)}"`).join(',')}}`
-}
-
-/** Facts and envelope as one canonical object, cut where a member has to be filled in. */
-function writePieces(facts: JsonObject, known: Readonly<Record<string, string>>): { pieces: string[]; sizeBytes: number } {
-  const pieces: string[] = []
-  let text = '{'
-  let sizeBytes = HOLE_BYTES
-  for (const name of [...Object.keys(facts), ...Object.keys(known), ...HOLES].sort()) {
-    if (text !== '{') text += ','
-    if (HOLES.has(name) && !Object.hasOwn(facts, name)) {
-      text += `"${name}":`
-      pieces.push(text)
-      sizeBytes += Buffer.byteLength(text)
-      text = ''
-    } else {
-      if (RESERVED.has(name) && Object.hasOwn(facts, name)) throw invalid(`"${name}" is written by the log`)
-      const value = Object.hasOwn(known, name) ? known[name] : canonicalizeExact(facts[name] as JsonValue)
-      text += `${quote(name)}:${value}`
-    }
-  }
-  pieces.push(`${text}}`)
-  return { pieces, sizeBytes: sizeBytes + Buffer.byteLength(text) + 1 }
 }
 
 function invalid(message: string): AuditError {

@@ -6,9 +6,6 @@ import { isCanonical, type JsonObject, type JsonValue } from './canonical-json.t
 import { AuditError } from './errors.ts'
 import { MAX_LEAF_BYTES } from './hash.ts'
 
-/** Members of an entry that the log writes; facts cannot have these names. */
-export const ENVELOPE: readonly string[] = ['clk', 'commit', 'id', 'log', 'prev', 'seq', 'ts', 'type', 'v']
-
 export type Entry = {
   readonly v: 1
   /** Origin of the log it belongs to. */
@@ -25,7 +22,9 @@ export type Entry = {
   readonly clk: 'ok' | 'held'
   /** Commitments to its erasable fields, 64 hex digits each. */
   readonly commit?: Readonly<Record<string, string>>
-} & JsonObject
+  /** What the caller said about it. */
+  readonly facts?: JsonObject
+}
 
 const HASH = /^[0-9a-f]{64}$/
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
@@ -35,7 +34,7 @@ export function readEntry(leaf: Uint8Array): Entry {
   const entry = parse(leaf)
   const problem = problemOf(entry)
   if (problem !== undefined) throw new AuditError('AUDIT_ENTRY_INVALID', problem)
-  return entry as Entry
+  return entry as unknown as Entry
 }
 
 function parse(leaf: Uint8Array): JsonObject {
@@ -53,28 +52,31 @@ function parse(leaf: Uint8Array): JsonObject {
   if (!isText || !isCanonical(text, value)) {
     throw new AuditError('AUDIT_ENTRY_INVALID', 'it is not in the canonical form of RFC 8785')
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new AuditError('AUDIT_ENTRY_INVALID', 'it is not an object')
-  }
-  return value as JsonObject
+  if (!isObject(value)) throw new AuditError('AUDIT_ENTRY_INVALID', 'it is not an object')
+  return value
 }
 
 function problemOf(entry: JsonObject): string | undefined {
-  const { v, log, seq, prev, id, type, ts, clk, commit } = entry
+  const { v, log, seq, prev, id, type, ts, clk, commit, facts } = entry
   if (v !== 1) return 'its version `v` is not 1'
   if (typeof log !== 'string' || typeof id !== 'string' || typeof type !== 'string') return '`log`, `id` and `type` are texts'
   if (!Number.isSafeInteger(seq) || (seq as number) < 0) return '`seq` is a position'
   if (typeof prev !== 'string' || !HASH.test(prev)) return '`prev` is 64 hex digits'
   if (typeof ts !== 'string' || !TIME.test(ts)) return '`ts` is a time in UTC with milliseconds'
   if (clk !== 'ok' && clk !== 'held') return '`clk` is ok or held'
+  if (facts !== undefined && !isObject(facts)) return '`facts` is an object'
   return commit === undefined || isCommitments(commit) ? undefined : '`commit` has 64 hex digits for each field'
 }
 
 function isCommitments(commit: JsonValue): boolean {
-  if (typeof commit !== 'object' || commit === null || Array.isArray(commit)) return false
+  if (!isObject(commit)) return false
   for (const name in commit) {
-    const value = (commit as JsonObject)[name]
+    const value = commit[name]
     if (typeof value !== 'string' || !HASH.test(value)) return false
   }
   return true
+}
+
+function isObject(value: JsonValue): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto'
 import { unpackFields } from './field-pack.ts'
 import type { Disclosure } from './commitment.ts'
+import { quote } from './canonical-json.ts'
 import { createDraft, type Draft, type EntryInput } from './draft.ts'
 import { readEntry, type Entry } from './entry.ts'
 import { createEraser, type EraseRequest, type EraseResult } from './erase.ts'
@@ -86,7 +87,7 @@ export function openLog(options: LogOptions): AuditLog {
   const limits = withDefaults(options.limits)
   const pool = createRandomPool(random)
   const newId = (): string => uuidv7(clock(), pool)
-  const context = { origin, newId, random: pool, maxFieldsBytes: limits.maxFieldsBytes }
+  const context = { quotedOrigin: quote(origin), newId, random: pool, maxFieldsBytes: limits.maxFieldsBytes }
 
   const commits = createGroupCommit<Item, Receipt>(async (items) => {
     const drafts = items.map(({ draft }) => draft)

@@ -16,15 +16,14 @@ export function seal(head: Head, drafts: readonly Draft[], now: number): Sealed 
   const nodes: TileNode[] = []
   const isHeld = now < head.lastAt
   const at = isHeld ? head.lastAt : now
-  const ts = `"${new Date(at).toISOString()}"`
+  const ts = new Date(at).toISOString()
+  // Only the first of a batch can find the clock behind it: the others share its reading.
+  const clk = isHeld ? '{"clk":"held"' : '{"clk":"ok"'
   let { lastHash } = head
-  for (const { id, pieces, subject, fields, attachment } of drafts) {
+  for (const { id, beforePrev, afterTime, subject, fields, attachment } of drafts) {
     const seq = range.size()
     const prev = Buffer.from(lastHash.buffer, lastHash.byteOffset, HASH_BYTES).toString('hex')
-    const [beforeClock, beforePrev, beforeSeq, beforeTime, end] = pieces
-    // Only the first of a batch can find the clock behind it: the others share its reading.
-    const clk = isHeld ? '"held"' : '"ok"'
-    const leaf = Buffer.from(`${beforeClock}${clk}${beforePrev}"${prev}"${beforeSeq}${seq}${beforeTime}${ts}${end}`)
+    const leaf = Buffer.from(`${clk}${beforePrev}${prev}","seq":${seq},"ts":"${ts}${afterTime}`)
     const hash = leafHash(leaf)
     range.append(hash, (height, index, node) => {
       if (height % TILE_HEIGHT === 0) nodes.push({ level: height / TILE_HEIGHT, index, hash: node })
