@@ -34,6 +34,8 @@ export type ChainResult = {
 export type ChainVerifier = {
   /** The next entry, at its position in the store. Returns what could be read of it. */
   add(leaf: Uint8Array, seq?: number): Entry | undefined
+  /** One more checkpoint to compare with, of the size that was reached or a larger one. */
+  expect(checkpoint: Checkpoint): void
   /** `head`: what the store says that the end is. */
   finish(head?: { readonly size: number; readonly lastHash: Uint8Array }): ChainResult
 }
@@ -110,6 +112,9 @@ export function createChainVerifier(options: ChainOptions): ChainVerifier {
       if (!hasGaps) checkpoints.pass(range)
       return entry
     },
+    expect(checkpoint) {
+      checkpoints.expect(checkpoint, range)
+    },
     finish(head) {
       if (brokenAt !== undefined) reportBreak(brokenAt, brokenAt - (head && equalBytes(head.lastHash, lastHash) ? 1 : 0))
       if (head !== undefined && head.size > next) {
@@ -125,32 +130,42 @@ export function createChainVerifier(options: ChainOptions): ChainVerifier {
   }
 }
 
+type CheckpointWatch = {
+  expect(checkpoint: Checkpoint, range: CompactRange): void
+  pass(range: CompactRange): void
+  finish(size: number): void
+}
+
 /** Compares roots as the log reaches the size of each checkpoint. */
-function createCheckpointWatch(
-  checkpoints: readonly Checkpoint[],
-  origin: string,
-  findings: FindingList,
-): { pass(range: CompactRange): void; finish(size: number): void } {
-  const waiting = checkpoints.toSorted((a, b) => a.size - b.size)
-  let at = 0
+function createCheckpointWatch(given: readonly Checkpoint[], origin: string, findings: FindingList): CheckpointWatch {
+  const bySize = (a: Checkpoint, b: Checkpoint): number => b.size - a.size
+  /** The nearest last. */
+  const waiting = given.filter(({ size }) => size > 0).sort(bySize)
   let confirmed = 0
-  while (waiting[at]?.size === 0) at += 1
-  return {
-    pass(range) {
-      const size = range.size()
-      for (let checkpoint = waiting[at]; checkpoint?.size === size; checkpoint = waiting[at]) {
-        at += 1
-        if (equalBytes(checkpoint.rootHash, range.root())) {
-          confirmed = size
-          continue
-        }
-        const message = `entries ${confirmed} to ${size - 1} are not those that the checkpoint of size ${size} was signed for`
-        findings.add({ code: 'HISTORY_REWRITTEN', origin, seq: confirmed, message })
+
+  const pass = (range: CompactRange): void => {
+    const size = range.size()
+    for (let next = waiting.at(-1); next?.size === size; next = waiting.at(-1)) {
+      waiting.pop()
+      if (equalBytes(next.rootHash, range.root())) {
+        confirmed = size
+        continue
       }
+      const message = `entries ${confirmed} to ${size - 1} are not those that the checkpoint of size ${size} was signed for`
+      findings.add({ code: 'HISTORY_REWRITTEN', origin, seq: confirmed, message })
+    }
+  }
+  return {
+    pass,
+    expect(checkpoint, range) {
+      if (checkpoint.size < range.size()) throw new RangeError(`size ${checkpoint.size} was passed`)
+      waiting.push(checkpoint)
+      waiting.sort(bySize)
+      pass(range)
     },
     finish(size) {
-      const last = waiting.at(-1)
-      if (at === waiting.length || last === undefined) return
+      const [last] = waiting
+      if (last === undefined || last.size === size) return
       const message = `entries ${size} to ${last.size - 1} are gone: a checkpoint of size ${last.size} was signed`
       findings.add({ code: 'ROLLED_BACK', origin, seq: size, message })
     },
