@@ -52,6 +52,8 @@ export type DraftContext = {
 
 const NAME = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/
 const TYPE = /^[a-z][a-z0-9_.-]{0,63}$/
+/** Databases look it up, and PostgreSQL has no NUL in a text. */
+const SUBJECT = /^\P{Cc}{1,256}$/u
 const ID = /^[A-Za-z0-9._:-]{1,64}$/
 /** `{"clk":"held"`, 64 digits and `","seq":`, 2^53, `,"ts":"`, a time. */
 const REST_BYTES = 13 + 64 + 8 + 16 + 7 + 24
@@ -91,7 +93,10 @@ function disclosuresOf({ fields = {}, subject }: EntryInput, { random, maxFields
     if (name === 'subject') throw invalid('the field "subject" is written from the subject')
     add(name, fields[name] as string | Uint8Array)
   }
-  if (subject !== undefined) add('subject', subject)
+  if (subject !== undefined) {
+    if (!SUBJECT.test(subject)) throw invalid('a subject has 1 to 256 characters, and no control characters')
+    add('subject', subject)
+  }
   if (list.length > MAX_FIELDS) throw invalid(`more than ${MAX_FIELDS} fields`)
   if (sizeBytes > maxFieldsBytes) {
     throw new AuditError('AUDIT_ENTRY_TOO_LARGE', `the fields have ${sizeBytes} bytes, maxFieldsBytes is ${maxFieldsBytes}`)

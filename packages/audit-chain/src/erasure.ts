@@ -18,7 +18,7 @@ export function erasedBy({ type, seq, facts = {} }: Entry): ErasedRange[] {
 }
 
 /** For each field name the ranges that lost it. */
-export function createErased(erased: readonly ErasedRange[]): (name: string | undefined) => readonly Range[] {
+export function createErased(erased: readonly ErasedRange[]): (name: string) => readonly Range[] {
   const byName = new Map<string | undefined, Range[]>([[undefined, []]])
   for (const { range, names } of erased) {
     for (const name of names ?? [undefined]) {
@@ -30,7 +30,6 @@ export function createErased(erased: readonly ErasedRange[]): (name: string | un
   const everything = joinRanges(byName.get(undefined) ?? [])
   const joined = new Map<string, readonly Range[]>()
   return (name) => {
-    if (name === undefined) return everything
     const known = joined.get(name) ?? joinRanges([...everything, ...(byName.get(name) ?? [])])
     joined.set(name, known)
     return known

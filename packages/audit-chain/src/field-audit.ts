@@ -26,19 +26,18 @@ export type FieldAudit = {
   finish(size: number): Promise<void>
 }
 
-/** `name` is undefined when all fields of the entries are gone. */
-type Gap = { readonly from: number; to: number; readonly name: string | undefined }
+type Gap = { readonly from: number; to: number; readonly name: string }
 
 export function createFieldAudit(store: AuditStore, origin: string, findings: FindingList): FieldAudit {
   const gaps: Gap[] = []
   /** The gap of each name that the next position may prolong. */
-  const open = new Map<string | undefined, Gap>()
+  const open = new Map<string, Gap>()
   const erased: ErasedRange[] = []
   let dropped = 0
 
   const found = (code: FindingCode, seq: number, message: string): void => findings.add({ code, origin, seq, message })
 
-  const remember = (seq: number, name: string | undefined): void => {
+  const remember = (seq: number, name: string): void => {
     const last = open.get(name)
     if (last?.to === seq) {
       last.to = seq + 1
@@ -85,9 +84,8 @@ export function createFieldAudit(store: AuditStore, origin: string, findings: Fi
     const erasedOf = createErased(erased)
     for (const { from, to, name } of gaps) {
       for (const [first, end] of uncovered([from, to], erasedOf(name))) {
-        const what = name === undefined ? 'the fields' : `"${name}"`
         const where = end === first + 1 ? `entry ${first}` : `entries ${first} to ${end - 1}`
-        found('FIELD_MISSING', first, `${what} of ${where} are gone, and no erasure entry says so`)
+        found('FIELD_MISSING', first, `"${name}" of ${where} is gone, and no erasure entry says so`)
       }
     }
   }
@@ -111,7 +109,7 @@ export function createFieldAudit(store: AuditStore, origin: string, findings: Fi
     },
     check(entry, stored) {
       if (stored !== undefined) checkStored(entry, stored)
-      else if (entry.commit !== undefined) remember(entry.seq, undefined)
+      else for (const name in entry.commit) remember(entry.seq, name)
       if (entry.type === 'erasure') note(erasedBy(entry))
     },
     unexpected(rows) {

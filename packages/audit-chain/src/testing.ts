@@ -53,7 +53,8 @@ function appending(test: Test): ConformanceTest[] {
       const text = 'ünïcode \u{1f600} "quoted" \\ back\u0000slash \u2028 {"a":[1,2]}'
       const facts = { text, list: [1, 'two', null, true], nested: { a: { b: text } } }
       const value = new Uint8Array(70_000).map((_, i) => i % 256)
-      const { seq } = await log.append({ type: 'test', facts, subject: text, fields: { text, bytes: value, empty: '' } })
+      const subject = text.replace('\u0000', '')
+      const { seq } = await log.append({ type: 'test', facts, subject, fields: { text, bytes: value, empty: '' } })
       for (const from of [store, await reopen?.()]) {
         if (from === undefined) continue
         const [row] = await from.entries(ORIGIN, seq, seq + 1)
@@ -64,7 +65,7 @@ function appending(test: Test): ConformanceTest[] {
         assert.deepEqual(Buffer.from(byName.get('bytes') ?? []), Buffer.from(value))
         assert.equal(Buffer.from(byName.get('text') ?? []).toString(), text)
         assert.equal(byName.get('empty')?.length, 0)
-        assert.equal(fields?.subject, text)
+        assert.equal(fields?.subject, subject)
         assert.deepEqual((await examineLog({ store: from, origin: ORIGIN })).findings, [])
       }
     }),
