@@ -29,6 +29,8 @@ export type ChainResult = {
   readonly rootHash: Uint8Array
   readonly lastHash: Uint8Array
   readonly nodes: readonly Uint8Array[]
+  /** `ts` of the last readable entry, or an empty text. */
+  readonly lastTime: string
 }
 
 export type ChainVerifier = {
@@ -125,7 +127,7 @@ export function createChainVerifier(options: ChainOptions): ChainVerifier {
         found('ENTRY_CHANGED', next - 1, `entry ${next - 1} was changed: the head of the log records another hash for it`)
       }
       if (!hasGaps) checkpoints.finish(next)
-      return { findings: findings.list(), size: next, rootHash: range.root(), lastHash, nodes: range.nodes() }
+      return { findings: findings.list(), size: next, rootHash: range.root(), lastHash, nodes: range.nodes(), lastTime }
     },
   }
 }

@@ -4,14 +4,14 @@
  *
  * The adversary administers the database. What the store says about itself is never taken as evidence; signatures are.
  */
-import { createChainVerifier } from './chain.ts'
+import { createChainVerifier, type ChainResult } from './chain.ts'
 import { parseCheckpoint, verifyCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { AuditError } from './errors.ts'
 import { createFieldAudit } from './field-audit.ts'
 import { createFindingList, type Finding, type FindingList } from './finding.ts'
 import { equalBytes } from './hash.ts'
 import { createNodeAudit } from './node-audit.ts'
-import { MAX_READ, type AuditStore, type StoredCheckpoint } from './store.ts'
+import { MAX_READ, type AuditStore, type Head, type StoredCheckpoint } from './store.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 
 export type ExamineOptions = {
@@ -84,15 +84,17 @@ export async function examineLog(options: ExamineOptions): Promise<Examination> 
   }
 }
 
-function checkHead(
-  head: { readonly size: number; readonly nodes: Uint8Array },
-  result: { readonly size: number; readonly nodes: readonly Uint8Array[] },
-  origin: string,
-  findings: FindingList,
-): void {
-  if (head.size !== result.size || equalBytes(head.nodes, Buffer.concat(result.nodes))) return
-  const message = 'the tree nodes in the head of the log are not those of its entries'
-  findings.add({ code: 'HEAD_CHANGED', origin, message })
+function checkHead(head: Head, result: ChainResult, origin: string, findings: FindingList): void {
+  if (head.size !== result.size) return
+  if (!equalBytes(head.nodes, Buffer.concat(result.nodes))) {
+    const message = 'the tree nodes in the head of the log are not those of its entries'
+    findings.add({ code: 'HEAD_CHANGED', origin, message })
+  }
+  const lastAt = result.lastTime === '' ? 0 : Date.parse(result.lastTime)
+  if (head.lastAt !== lastAt) {
+    const message = 'the time in the head of the log is not that of its last entry'
+    findings.add({ code: 'HEAD_CHANGED', origin, message })
+  }
 }
 
 /** Rows that only a forger, or a head that was set back, leaves behind the end. */

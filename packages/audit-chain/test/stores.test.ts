@@ -53,7 +53,7 @@ describe('sqlite', () => {
     database.exec(`insert into audit_entry values (1, 0, 'x', x'00'); insert into audit_node values (1, 1, 0, x'00')`)
     database.exec(`insert into audit_checkpoint values (1, 5, 'note')`)
     for (const statement of [
-      'update audit_entry set leaf = id',
+      "update audit_entry set id = 'y'",
       'delete from audit_entry',
       'update audit_node set hash = hash',
       'delete from audit_node',
