@@ -1,5 +1,7 @@
 /** The reading side of the PostgreSQL store. Positions come as float8, exact up to 2^53, because drivers make texts of int8. */
+import { AuditError } from '../errors.ts'
 import { MAX_READ, type AuditStore, type Head } from '../store.ts'
+import { withDeadline } from './deadline.ts'
 import type { PostgresClient, PostgresParameter, PostgresRow } from './postgres-client.ts'
 import { fromPostgres } from './postgres-errors.ts'
 
@@ -10,10 +12,11 @@ type Reader = Pick<
 
 const LOG = '(select log from audit_log where origin = $1)'
 
-export function createReader(sql: PostgresClient): Reader {
+export function createReader(sql: PostgresClient, timeoutMs: number): Reader {
   const query = async <Row>(text: string, parameters: PostgresParameter[]): Promise<readonly Row[]> => {
     try {
-      return (await sql.unsafe(text, parameters, { prepare: true })) as readonly Row[]
+      const answer = sql.unsafe(text, parameters, { prepare: true })
+      return (await withDeadline(answer, timeoutMs, () => unanswered(timeoutMs))) as readonly Row[]
     } catch (error) {
       throw fromPostgres(error)
     }
@@ -76,6 +79,10 @@ export function createReader(sql: PostgresClient): Reader {
       )
     },
   }
+}
+
+export function unanswered(timeoutMs: number): AuditError {
+  return new AuditError('AUDIT_STORE_UNAVAILABLE', `the database did not answer within ${timeoutMs} ms`)
 }
 
 export function headOf(row: PostgresRow): Head {

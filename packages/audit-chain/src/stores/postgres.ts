@@ -17,8 +17,9 @@ import {
   type PostgresQueries,
   type PostgresRow,
 } from './postgres-client.ts'
+import { withDeadline } from './deadline.ts'
 import { fromPostgres } from './postgres-errors.ts'
-import { createReader, headOf, toBytes } from './postgres-reader.ts'
+import { createReader, headOf, toBytes, unanswered } from './postgres-reader.ts'
 
 export { grantPostgres, migratePostgres, POSTGRES_SCHEMA, rewriteErased } from './postgres-schema.ts'
 export type { PostgresClient, PostgresParameter, PostgresQueries, PostgresRow } from './postgres-client.ts'
@@ -28,6 +29,11 @@ export type PostgresStoreOptions = {
   readonly sql: PostgresClient
   /** How long an append waits for the head of the log. @default 5000 */
   readonly lockTimeoutMs?: number
+  /**
+   * How long anything here may take. A client that cannot reach its server may try for ever, and an entry that waits for
+   * that is neither logged nor refused. @default 15000
+   */
+  readonly timeoutMs?: number
   /** Your own statements in the transaction that writes the entries. What it throws undoes the batch. */
   readonly alongside?: (transaction: PostgresQueries, origin: string, sealed: Sealed) => Promise<void>
 }
@@ -37,15 +43,23 @@ const UNSAFE = new Set(['off'])
 
 /** @throws AuditError AUDIT_STORE_UNSAFE when the server could lose commits, AUDIT_STORE_UNAVAILABLE */
 export async function createPostgresStore(options: PostgresStoreOptions): Promise<AuditStore> {
-  const { sql, lockTimeoutMs = 5000, alongside } = options
-  await checkDurability(sql)
+  const { sql, lockTimeoutMs = 5000, timeoutMs = 15_000, alongside } = options
+  await checkDurability(sql, timeoutMs)
 
   const transact = async (work: (transaction: PostgresQueries) => Promise<void>): Promise<void> => {
     let isCommitting = false
+    let isLate = false
+    const transaction = sql.begin(async (transaction) => {
+      await work(transaction)
+      // Its caller was told that nothing is written: so nothing is.
+      if (isLate) throw new AuditError('AUDIT_STORE_UNAVAILABLE', 'too late')
+      isCommitting = true
+    })
     try {
-      await sql.begin(async (transaction) => {
-        await work(transaction)
-        isCommitting = true
+      await withDeadline(transaction, timeoutMs, () => {
+        isLate = true
+        const code = isCommitting ? 'AUDIT_OUTCOME_UNKNOWN' : 'AUDIT_STORE_UNAVAILABLE'
+        return new AuditError(code, `the database did not answer within ${timeoutMs} ms`)
       })
     } catch (error) {
       throw fromPostgres(error, isCommitting)
@@ -64,7 +78,7 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
   }
 
   return {
-    ...createReader(sql),
+    ...createReader(sql, timeoutMs),
     async append(origin, seal) {
       await transact(async (transaction) => {
         const { log, head } = await lock(transaction, origin)
@@ -203,9 +217,10 @@ async function tryLock(sql: PostgresClient, origin: string): Promise<AsyncDispos
   }
 }
 
-async function checkDurability(sql: PostgresClient): Promise<void> {
+async function checkDurability(sql: PostgresClient, timeoutMs: number): Promise<void> {
   try {
-    const [row] = await run(sql, `select current_setting('fsync') as fsync, current_setting('synchronous_commit') as commit`)
+    const query = `select current_setting('fsync') as fsync, current_setting('synchronous_commit') as commit`
+    const [row] = await withDeadline(run(sql, query), timeoutMs, () => unanswered(timeoutMs))
     if (!UNSAFE.has(row?.['fsync'] as string) && !UNSAFE.has(row?.['commit'] as string)) return
   } catch (error) {
     throw fromPostgres(error)
