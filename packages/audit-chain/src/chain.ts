@@ -70,8 +70,14 @@ export function createChainVerifier(options: ChainOptions): ChainVerifier {
   }
 
   const reportBreak = (at: number, changed: number): void => {
-    if (at === 0 || changed < 0) found('ENTRY_CHANGED', 0, 'entry 0 does not begin this log: its `prev` is not the genesis hash')
-    else found('ENTRY_CHANGED', changed, `entry ${changed} was changed: entry ${at} records another hash for entry ${at - 1}`)
+    if (at === 0 || changed < 0)
+      found('ENTRY_CHANGED', 0, 'entry 0 does not begin this log: its `prev` is not the genesis hash')
+    else
+      found(
+        'ENTRY_CHANGED',
+        changed,
+        `entry ${changed} was changed: entry ${at} records another hash for entry ${at - 1}`,
+      )
   }
 
   const read = (leaf: Uint8Array, seq: number): Entry | undefined => {
@@ -87,7 +93,8 @@ export function createChainVerifier(options: ChainOptions): ChainVerifier {
   const checkContent = (entry: Entry, seq: number): void => {
     if (entry.seq !== seq) found('ENTRY_MISPLACED', seq, `at position ${seq} stands entry ${entry.seq}`, entry)
     if (entry.log !== origin) found('ENTRY_MISPLACED', seq, `entry ${seq} belongs to the log ${entry.log}`, entry)
-    if (entry.ts < lastTime) found('CLOCK_VIOLATED', seq, `entry ${seq} is of ${entry.ts}, the one before of ${lastTime}`, entry)
+    if (entry.ts < lastTime)
+      found('CLOCK_VIOLATED', seq, `entry ${seq} is of ${entry.ts}, the one before of ${lastTime}`, entry)
     else if (entry.clk === 'held' && entry.ts !== lastTime) {
       found('CLOCK_VIOLATED', seq, `entry ${seq} says that its time was held, and it is a new one`, entry)
     }
@@ -118,13 +125,22 @@ export function createChainVerifier(options: ChainOptions): ChainVerifier {
       checkpoints.expect(checkpoint, range)
     },
     finish(head) {
-      if (brokenAt !== undefined) reportBreak(brokenAt, brokenAt - (head && equalBytes(head.lastHash, lastHash) ? 1 : 0))
+      if (brokenAt !== undefined)
+        reportBreak(brokenAt, brokenAt - (head && equalBytes(head.lastHash, lastHash) ? 1 : 0))
       if (head !== undefined && head.size > next) {
-        found('ENTRY_MISSING', next, `entries ${next} to ${head.size - 1} are missing: the head of the log counts ${head.size}`)
+        found(
+          'ENTRY_MISSING',
+          next,
+          `entries ${next} to ${head.size - 1} are missing: the head of the log counts ${head.size}`,
+        )
       } else if (head !== undefined && head.size < next) {
         found('ENTRY_UNKNOWN', head.size, `entries from ${head.size} on lie behind the end of the log`)
       } else if (head !== undefined && !equalBytes(head.lastHash, lastHash) && brokenAt === undefined) {
-        found('ENTRY_CHANGED', next - 1, `entry ${next - 1} was changed: the head of the log records another hash for it`)
+        found(
+          'ENTRY_CHANGED',
+          next - 1,
+          `entry ${next - 1} was changed: the head of the log records another hash for it`,
+        )
       }
       if (!hasGaps) checkpoints.finish(next)
       return { findings: findings.list(), size: next, rootHash: range.root(), lastHash, nodes: range.nodes(), lastTime }

@@ -49,7 +49,13 @@ function parseText(text: string): Checkpoint {
   const size = /^(?:0|[1-9][0-9]{0,15})$/.test(sizeText ?? '') ? Number(sizeText) : -1
   const rootHash = decodeBase64(root ?? '')
   const extensions = rest.slice(0, -1)
-  if (!origin || !Number.isSafeInteger(size) || size < 0 || rootHash?.length !== HASH_BYTES || extensions.includes('')) {
+  if (
+    !origin ||
+    !Number.isSafeInteger(size) ||
+    size < 0 ||
+    rootHash?.length !== HASH_BYTES ||
+    extensions.includes('')
+  ) {
     throw new AuditError('AUDIT_CHECKPOINT_MALFORMED', 'a checkpoint is an origin, a size and a root hash, a line each')
   }
   return { origin, size, rootHash }
@@ -69,7 +75,8 @@ export function verifyCheckpoint(note: string, policy: TrustPolicy, origin?: str
   // A log's key is trusted for the log of its own name, not for the others of the policy.
   const keys = [...policy.logs.filter(({ name }) => name === checkpoint.origin), ...policy.witnesses.values()]
   const { verified, findings } = verifySignatures(parsed, keys)
-  const add = (code: Finding['code'], message: string): number => findings.push({ code, origin: checkpoint.origin, message })
+  const add = (code: Finding['code'], message: string): number =>
+    findings.push({ code, origin: checkpoint.origin, message })
   if (origin !== undefined && checkpoint.origin !== origin) {
     add('ORIGIN_UNEXPECTED', `it is about ${checkpoint.origin}, not about ${origin}`)
   }

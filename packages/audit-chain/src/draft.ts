@@ -72,7 +72,10 @@ export function createDraft(input: EntryInput, context: DraftContext, erasures: 
   const afterTime = `","type":"${type}","v":1}`
   const leafBytes = Buffer.byteLength(beforePrev) + afterTime.length + REST_BYTES
   if (leafBytes > MAX_LEAF_BYTES) {
-    throw new AuditError('AUDIT_ENTRY_TOO_LARGE', `an entry has at most ${MAX_LEAF_BYTES} bytes; put long values into fields`)
+    throw new AuditError(
+      'AUDIT_ENTRY_TOO_LARGE',
+      `an entry has at most ${MAX_LEAF_BYTES} bytes; put long values into fields`,
+    )
   }
   const packed = fields.length === 0 ? undefined : packFields(fields)
   const sizeBytes = leafBytes + (packed?.length ?? 0)
@@ -99,7 +102,10 @@ function disclosuresOf({ fields = {}, subject }: EntryInput, { random, maxFields
   }
   if (list.length > MAX_FIELDS) throw invalid(`more than ${MAX_FIELDS} fields`)
   if (sizeBytes > maxFieldsBytes) {
-    throw new AuditError('AUDIT_ENTRY_TOO_LARGE', `the fields have ${sizeBytes} bytes, maxFieldsBytes is ${maxFieldsBytes}`)
+    throw new AuditError(
+      'AUDIT_ENTRY_TOO_LARGE',
+      `the fields have ${sizeBytes} bytes, maxFieldsBytes is ${maxFieldsBytes}`,
+    )
   }
   return list.sort((a, b) => (a.name < b.name ? -1 : 1))
 }

@@ -39,7 +39,8 @@ export function readEntry(leaf: Uint8Array): Entry {
 }
 
 function parse(leaf: Uint8Array): JsonObject {
-  if (leaf.length > MAX_LEAF_BYTES) throw new AuditError('AUDIT_ENTRY_INVALID', `it has more than ${MAX_LEAF_BYTES} bytes`)
+  if (leaf.length > MAX_LEAF_BYTES)
+    throw new AuditError('AUDIT_ENTRY_INVALID', `it has more than ${MAX_LEAF_BYTES} bytes`)
   const bytes = Buffer.from(leaf.buffer, leaf.byteOffset, leaf.byteLength)
   const text = bytes.toString()
   // Decoding puts U+FFFD where bytes are no UTF-8; entries may also contain it rightly.
@@ -60,7 +61,8 @@ function parse(leaf: Uint8Array): JsonObject {
 function problemOf(entry: JsonObject): string | undefined {
   const { v, log, seq, prev, id, type, ts, clk, commit, facts } = entry
   if (v !== 1) return 'its version `v` is not 1'
-  if (typeof log !== 'string' || typeof id !== 'string' || typeof type !== 'string') return '`log`, `id` and `type` are texts'
+  if (typeof log !== 'string' || typeof id !== 'string' || typeof type !== 'string')
+    return '`log`, `id` and `type` are texts'
   if (!Number.isSafeInteger(seq) || (seq as number) < 0) return '`seq` is a position'
   if (!isHash(prev)) return '`prev` is 64 hex digits'
   if (typeof ts !== 'string' || !TIME.test(ts)) return '`ts` is a time in UTC with milliseconds'

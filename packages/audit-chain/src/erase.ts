@@ -33,7 +33,12 @@ export type EraserOptions = {
   readonly write: (input: EntryInput, erasures: readonly Erasure[]) => Promise<Receipt>
 }
 
-export function createEraser({ store, origin, head, write }: EraserOptions): (request: EraseRequest) => Promise<EraseResult> {
+export function createEraser({
+  store,
+  origin,
+  head,
+  write,
+}: EraserOptions): (request: EraseRequest) => Promise<EraseResult> {
   return async ({ what, fields, reason, by }) => {
     if (fields?.length === 0) throw new AuditError('AUDIT_ENTRY_INVALID', 'no fields to erase are named')
     const { size } = await head()
@@ -60,9 +65,14 @@ async function* within({ from, to }: { from: number; to: number }, size: number)
 }
 
 /** Positions found in pages, neighbours joined. They are found again by the position, so erasing them does not disturb. */
-async function* rangesOf(store: AuditStore, origin: string, subject: string, size: number): AsyncGenerator<readonly Range[]> {
+async function* rangesOf(
+  store: AuditStore,
+  origin: string,
+  subject: string,
+  size: number,
+): AsyncGenerator<readonly Range[]> {
   let ranges: [number, number][] = []
-  for (let from = 0; from < size; ) {
+  for (let from = 0; from < size;) {
     const found = await store.bySubject(origin, subject, from)
     for (const seq of found) {
       const last = ranges.at(-1)

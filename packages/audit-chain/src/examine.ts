@@ -118,7 +118,11 @@ function readNotes(
       // Kept by the reader, so the reader knows where it is from; its signature adds nothing to that.
       const checkpoint = parseCheckpoint(note)
       if (checkpoint.origin === origin) return [checkpoint]
-      findings.add({ code: 'ORIGIN_UNEXPECTED', origin, message: `a checkpoint ${where} is about ${checkpoint.origin}` })
+      findings.add({
+        code: 'ORIGIN_UNEXPECTED',
+        origin,
+        message: `a checkpoint ${where} is about ${checkpoint.origin}`,
+      })
       return []
     }
     // The quorum is asked for where a checkpoint is accepted, not where the log's own are read back.

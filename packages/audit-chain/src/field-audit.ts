@@ -68,7 +68,8 @@ export function createFieldAudit(store: AuditStore, origin: string, findings: Fi
   const checkStored = ({ seq, commit = {} }: Entry, stored: StoredFields): void => {
     const fields = unpack(stored)
     for (const { name, key, value } of fields) {
-      if (!Object.hasOwn(commit, name)) found('FIELD_CHANGED', seq, `entry ${seq} has no field "${name}", and one is stored`)
+      if (!Object.hasOwn(commit, name))
+        found('FIELD_CHANGED', seq, `entry ${seq} has no field "${name}", and one is stored`)
       else if (commitTo(key, value) !== commit[name]) {
         found('FIELD_CHANGED', seq, `the stored "${name}" of entry ${seq} is not what the entry committed to`)
       }
@@ -91,7 +92,7 @@ export function createFieldAudit(store: AuditStore, origin: string, findings: Fi
   }
 
   const reportKept = async ({ range: [from, to], names }: ErasedRange): Promise<void> => {
-    for (let next = from; next < to; ) {
+    for (let next = from; next < to;) {
       const rows = await store.fields(origin, next, to)
       for (const row of rows) {
         const kept = unpack(row).filter(({ name }) => names?.includes(name) ?? true)

@@ -32,15 +32,19 @@ export type Follower = {
 }
 
 export function createFollower({ store, origin, name, maxBatch = 256, handle }: FollowerOptions): Follower {
-  if (!Number.isSafeInteger(maxBatch) || maxBatch < 1 || maxBatch > MAX_READ) throw new RangeError(`maxBatch: ${maxBatch}`)
+  if (!Number.isSafeInteger(maxBatch) || maxBatch < 1 || maxBatch > MAX_READ)
+    throw new RangeError(`maxBatch: ${maxBatch}`)
 
   const catchUp = async (signal: AbortSignal): Promise<number> => {
     const start = await store.cursor(origin, name)
-    for (let next = start; ; ) {
+    for (let next = start; ;) {
       signal.throwIfAborted()
       const rows = await store.entries(origin, next, next + maxBatch)
       if (rows.length === 0) return next - start
-      await handle(rows.map(({ seq, leaf }) => ({ seq, leaf, entry: readEntry(leaf) })), signal)
+      await handle(
+        rows.map(({ seq, leaf }) => ({ seq, leaf, entry: readEntry(leaf) })),
+        signal,
+      )
       next = (rows.at(-1)?.seq ?? next) + 1
       await store.setCursor(origin, name, next)
     }

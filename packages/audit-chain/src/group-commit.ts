@@ -116,10 +116,12 @@ export function createGroupCommit<T, R>(
           throw new AuditError('AUDIT_BACKLOG_FULL', message)
         }
         const onAbort = (): void => cancel(waiting, signal?.reason)
-        const settle = <V>(how: (value: V) => void) => (value: V): void => {
-          signal?.removeEventListener('abort', onAbort)
-          how(value)
-        }
+        const settle =
+          <V>(how: (value: V) => void) =>
+          (value: V): void => {
+            signal?.removeEventListener('abort', onAbort)
+            how(value)
+          }
         const waiting = signal
           ? { item, sizeBytes, resolve: settle(resolve), reject: settle(reject) }
           : { item, sizeBytes, resolve, reject }

@@ -31,7 +31,8 @@ export const DEFAULT_LIMITS: AuditLimits = {
 export function withDefaults(limits: Partial<AuditLimits> = {}): AuditLimits {
   const all = { ...DEFAULT_LIMITS, ...limits }
   for (const [name, value] of Object.entries(all)) {
-    if (!Number.isSafeInteger(value) || value < (name === 'maxDelayMs' ? 0 : 1)) throw new RangeError(`${name}: ${value}`)
+    if (!Number.isSafeInteger(value) || value < (name === 'maxDelayMs' ? 0 : 1))
+      throw new RangeError(`${name}: ${value}`)
   }
   return all
 }

@@ -44,7 +44,8 @@ export function openLogSet({ prefix, region, nameKey, maxOpenLogs = 1000, ...opt
     if (open.size < maxOpenLogs) return
     // An idle log holds nothing, so letting go of it is closing it.
     const idle = [...open].find(([, log]) => log.outstanding() === 0)
-    if (idle === undefined) throw new AuditError('AUDIT_BACKLOG_FULL', `${maxOpenLogs} logs are being written to already`)
+    if (idle === undefined)
+      throw new AuditError('AUDIT_BACKLOG_FULL', `${maxOpenLogs} logs are being written to already`)
     open.delete(idle[0])
   }
 

@@ -113,9 +113,13 @@ export function openLog(options: LogOptions): AuditLog {
     if (size > now) throw new AuditError('AUDIT_NOT_FOUND', `${origin} has ${now} entries, not ${size}`)
   }
 
-  async function* entries({ from = 0, to, signal }: { from?: number; to?: number; signal?: AbortSignal } = {}): AsyncGenerator<LoggedEntry> {
+  async function* entries({
+    from = 0,
+    to,
+    signal,
+  }: { from?: number; to?: number; signal?: AbortSignal } = {}): AsyncGenerator<LoggedEntry> {
     const end = Math.min(to ?? Infinity, (await head()).size)
-    for (let next = from; next < end; ) {
+    for (let next = from; next < end;) {
       signal?.throwIfAborted()
       const rows = await store.entries(origin, next, Math.min(end, next + MAX_READ))
       if (rows.length === 0) throw new AuditError('AUDIT_STORE_CORRUPT', `${origin} has no entry ${next}, and should`)

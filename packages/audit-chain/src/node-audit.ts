@@ -40,7 +40,8 @@ export function createNodeAudit(store: AuditStore, origin: string, findings: Fin
         const [beyond] = await store.nodes(origin, level, end, Number.MAX_SAFE_INTEGER)
         // A log that is being written to may have got further meanwhile.
         const grown = Math.floor(((await store.head(origin))?.size ?? size) / TILE_WIDTH ** level)
-        if (beyond !== undefined && beyond.index >= grown) found(level, beyond.index, 'stands for entries that are not there')
+        if (beyond !== undefined && beyond.index >= grown)
+          found(level, beyond.index, 'stands for entries that are not there')
       }
     },
   }

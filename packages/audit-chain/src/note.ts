@@ -40,7 +40,10 @@ export function parseNote(note: string): Note {
   if (!note.isWellFormed() || /[\u0000-\u0009\u000b-\u001f]/.test(note)) throw malformed('it has control characters')
   const separator = note.lastIndexOf('\n\n')
   if (separator === -1 || !note.endsWith('\n')) throw malformed('no empty line stands before the signatures')
-  const lines = note.slice(separator + 2).split('\n').slice(0, -1)
+  const lines = note
+    .slice(separator + 2)
+    .split('\n')
+    .slice(0, -1)
   if (lines.length === 0) throw malformed('it is not signed')
   if (lines.length > MAX_NOTE_SIGNATURES) throw malformed(`more than ${MAX_NOTE_SIGNATURES} signatures`)
   return { text: note.slice(0, separator + 1), signatures: lines.map(parseSignature) }
@@ -72,7 +75,11 @@ export function verifySignatures(
     if (key === undefined) continue
     const result = key.role === 'log' ? verifyLog(text, signature, key) : verifyWitness(text, signature, key)
     if (result !== undefined) verified.push(result)
-    else findings.push({ code: 'SIGNATURE_INVALID', message: `the signature of ${key.name} (${key.id}) is not by its key` })
+    else
+      findings.push({
+        code: 'SIGNATURE_INVALID',
+        message: `the signature of ${key.name} (${key.id}) is not by its key`,
+      })
   }
   return { verified, findings }
 }

@@ -108,7 +108,9 @@ function createSubtrees(readTile: ReadTile, size: number): { hash(from: number, 
 }
 
 function pairUp(row: readonly Uint8Array[]): Uint8Array[] {
-  return Array.from({ length: row.length / 2 }, (_, i) => nodeHash(row[2 * i] as Uint8Array, row[2 * i + 1] as Uint8Array))
+  return Array.from({ length: row.length / 2 }, (_, i) =>
+    nodeHash(row[2 * i] as Uint8Array, row[2 * i + 1] as Uint8Array),
+  )
 }
 
 /** The largest power of two below `width`, the k of RFC 6962 §2.1. */

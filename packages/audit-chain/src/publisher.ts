@@ -128,7 +128,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
     return { checkpoint, note, isNew: true, outcomes: [...outcomes, ...anchored] }
   }
 
-  const cosign = async (signed: SignedCheckpoint, signal?: AbortSignal): Promise<{ note: string; outcomes: AnchorOutcome[] }> => {
+  const cosign = async (
+    signed: SignedCheckpoint,
+    signal?: AbortSignal,
+  ): Promise<{ note: string; outcomes: AnchorOutcome[] }> => {
     const readTile = readTileFrom(store, origin)
     const prove = (oldSize: number): Promise<readonly Uint8Array[]> => proveConsistency(readTile, oldSize, signed.size)
     const lines: string[] = []
@@ -170,7 +173,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
         } catch (error) {
           if (signal.aborted) return
           onError(error)
-          if (error instanceof AuditError && (error.code === 'AUDIT_FORKED' || error.code === 'AUDIT_ROLLED_BACK')) throw error
+          if (error instanceof AuditError && (error.code === 'AUDIT_FORKED' || error.code === 'AUDIT_ROLLED_BACK'))
+            throw error
         }
         await waitFor(intervalMs, signal)
       }
@@ -189,7 +193,10 @@ async function outcomeOf(name: string, work: () => Promise<Uint8Array | undefine
 
 /** Cosignatures by witnesses of the policy that verify; what else a witness sends is not ours to publish. */
 function validLines(said: string, signed: SignedCheckpoint, policy: TrustPolicy): string[] {
-  const lines = said.split('\n').slice(0, 16).filter((line) => line !== '')
+  const lines = said
+    .split('\n')
+    .slice(0, 16)
+    .filter((line) => line !== '')
   return lines.map((line) => `${line}\n`).filter((line) => verified(line, signed, policy).length > 0)
 }
 
@@ -200,7 +207,12 @@ function verified(line: string, signed: SignedCheckpoint, policy: TrustPolicy): 
 
 function rolledBack(origin: string, known: readonly Checkpoint[]): Finding {
   const size = Math.max(...known.map((checkpoint) => checkpoint.size))
-  return { code: 'ROLLED_BACK', origin, seq: 0, message: `the log is empty, and a checkpoint of size ${size} was signed` }
+  return {
+    code: 'ROLLED_BACK',
+    origin,
+    seq: 0,
+    message: `the log is empty, and a checkpoint of size ${size} was signed`,
+  }
 }
 
 function refuse(findings: readonly Finding[]): AuditError {

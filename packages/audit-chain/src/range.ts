@@ -36,7 +36,9 @@ export function createRange(size = 0, initial: readonly Uint8Array[] = []): Comp
       nodes.push(hash)
       size += 1
     },
-    root: () => nodes.reduceRight<Uint8Array | undefined>((right, left) => (right ? nodeHash(left, right) : left), undefined) ?? EMPTY_ROOT,
+    root: () =>
+      nodes.reduceRight<Uint8Array | undefined>((right, left) => (right ? nodeHash(left, right) : left), undefined) ??
+      EMPTY_ROOT,
   }
 }
 

@@ -33,7 +33,11 @@ export function createSigner({ name, privateKey }: SignerOptions): NoteSigner {
  * Signs as a witness: text and time (type 0x04). It states that no larger consistent tree of that log was seen; checking
  * that before is the caller's part. @throws AuditError AUDIT_KEY_MALFORMED
  */
-export function createCosigner({ name, privateKey, clock = Date.now }: SignerOptions & { clock?: () => number }): NoteSigner {
+export function createCosigner({
+  name,
+  privateKey,
+  clock = Date.now,
+}: SignerOptions & { clock?: () => number }): NoteSigner {
   const verifierKey = verifierKeyOf(name, 'witness', privateKey)
   return {
     verifierKey,

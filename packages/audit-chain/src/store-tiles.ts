@@ -12,9 +12,14 @@ export function readTileFrom(store: AuditStore, origin: string): ReadTile {
   return async (level, index, width) => {
     const from = index * TILE_WIDTH
     const rows =
-      level === 0 ? await store.entries(origin, from, from + width) : await store.nodes(origin, level, from, from + width)
+      level === 0
+        ? await store.entries(origin, from, from + width)
+        : await store.nodes(origin, level, from, from + width)
     if (rows.length !== width) {
-      throw new AuditError('AUDIT_STORE_CORRUPT', `${origin} lacks hashes of tile ${level}/${index}: ${rows.length} of ${width}`)
+      throw new AuditError(
+        'AUDIT_STORE_CORRUPT',
+        `${origin} lacks hashes of tile ${level}/${index}: ${rows.length} of ${width}`,
+      )
     }
     return rows.map((row) => ('leaf' in row ? leafHash(row.leaf) : row.hash))
   }

@@ -20,7 +20,10 @@ export function successorOrigin(origin: string): string {
 export async function openSuccessor(log: AuditLog, checkpoint: string): Promise<Receipt> {
   const { origin, size, rootHash } = parseCheckpoint(checkpoint)
   if (origin === log.origin) throw new TypeError('a log cannot succeed itself')
-  const receipt = await log.append({ type: 'log.opened', facts: { previous: { origin, root: encodeBase64(rootHash), size } } })
+  const receipt = await log.append({
+    type: 'log.opened',
+    facts: { previous: { origin, root: encodeBase64(rootHash), size } },
+  })
   if (receipt.seq === 0) return receipt
   throw new AuditError('AUDIT_FORKED', `${log.origin} is not new: it has ${receipt.seq} entries already`)
 }

@@ -61,7 +61,9 @@ function appending(test: Test): ConformanceTest[] {
         assert.deepEqual((await log.entry(seq)).entry.facts, facts)
         assert.deepEqual(Buffer.from(row?.leaf ?? []), Buffer.from((await log.entry(seq)).leaf))
         const [fields] = await from.fields(ORIGIN, seq, seq + 1)
-        const byName = new Map(unpackFields(fields?.fields ?? new Uint8Array()).map((field) => [field.name, field.value]))
+        const byName = new Map(
+          unpackFields(fields?.fields ?? new Uint8Array()).map((field) => [field.name, field.value]),
+        )
         assert.deepEqual(Buffer.from(byName.get('bytes') ?? []), Buffer.from(value))
         assert.equal(Buffer.from(byName.get('text') ?? []).toString(), text)
         assert.equal(byName.get('empty')?.length, 0)
@@ -104,8 +106,13 @@ function appending(test: Test): ConformanceTest[] {
     test('appends at once, from two stores, make one chain', async ({ store, reopen }) => {
       const stores = [store, (await reopen?.()) ?? store]
       const logs = stores.map((one) => openLog({ store: one, origin: ORIGIN, limits: { maxBatchEntries: 7 } }))
-      const receipts = await Promise.all(Array.from({ length: 300 }, (_, i) => logs[i % 2]?.append({ type: 'test', facts: { i } })))
-      assert.deepEqual(receipts.map((receipt) => receipt?.seq).toSorted((a, b) => (a ?? 0) - (b ?? 0)), [...Array(300).keys()])
+      const receipts = await Promise.all(
+        Array.from({ length: 300 }, (_, i) => logs[i % 2]?.append({ type: 'test', facts: { i } })),
+      )
+      assert.deepEqual(
+        receipts.map((receipt) => receipt?.seq).toSorted((a, b) => (a ?? 0) - (b ?? 0)),
+        [...Array(300).keys()],
+      )
       const { findings, size } = await examineLog({ store, origin: ORIGIN })
       assert.deepEqual({ findings, size }, { findings: [], size: 300 })
       await Promise.all(logs.map((log) => log[Symbol.asyncDispose]()))
@@ -120,16 +127,23 @@ function reading(test: Test): ConformanceTest[] {
       const count = MAX_READ + 300
       await Promise.all(Array.from({ length: count }, () => log.append({ type: 'test', subject: 'somebody' })))
       const rows = await store.entries(ORIGIN, 1, count)
-      assert.deepEqual(rows.map(({ seq }) => seq), Array.from({ length: MAX_READ }, (_, i) => i + 1))
+      assert.deepEqual(
+        rows.map(({ seq }) => seq),
+        Array.from({ length: MAX_READ }, (_, i) => i + 1),
+      )
       assert.equal((await store.fields(ORIGIN, 0, count)).length, MAX_READ)
       assert.deepEqual((await store.bySubject(ORIGIN, 'somebody', MAX_READ)).length, 300)
-      assert.deepEqual((await store.nodes(ORIGIN, 1, 1, 100)).map(({ index }) => index), [1, 2, 3, 4])
+      assert.deepEqual(
+        (await store.nodes(ORIGIN, 1, 1, 100)).map(({ index }) => index),
+        [1, 2, 3, 4],
+      )
       assert.deepEqual(await store.entries(ORIGIN, count, count + 1), [])
       assert.deepEqual(await store.entries('example.com/other', 0, 10), [])
       assert.deepEqual((await examineLog({ store, origin: ORIGIN })).findings, [])
     }),
     test('logs are listed in order, page by page', async ({ store }) => {
-      for (const name of ['b', 'a', 'c']) await store.append(name, (head) => ({ entries: [], nodes: [], erasures: [], head }))
+      for (const name of ['b', 'a', 'c'])
+        await store.append(name, (head) => ({ entries: [], nodes: [], erasures: [], head }))
       assert.deepEqual(await store.origins(), ['a', 'b', 'c'])
       assert.deepEqual(await store.origins('a'), ['b', 'c'])
     }),
@@ -140,19 +154,30 @@ function erasing(test: Test): ConformanceTest[] {
   return [
     test('erasing a subject takes its fields and no others', async ({ store }) => {
       await using log = openLog({ store, origin: ORIGIN })
-      for (const subject of ['ada', 'bob', 'ada']) await log.append({ type: 'test', subject, fields: { args: subject } })
+      for (const subject of ['ada', 'bob', 'ada'])
+        await log.append({ type: 'test', subject, fields: { args: subject } })
       const { entries } = await log.erase({ what: { subject: 'ada' }, reason: 'asked', by: 'test' })
       assert.equal(entries, 2)
       assert.deepEqual(await store.bySubject(ORIGIN, 'ada', 0), [])
-      assert.deepEqual((await store.fields(ORIGIN, 0, 10)).map(({ seq }) => seq), [1])
+      assert.deepEqual(
+        (await store.fields(ORIGIN, 0, 10)).map(({ seq }) => seq),
+        [1],
+      )
       assert.deepEqual((await examineLog({ store, origin: ORIGIN })).findings, [])
     }),
     test('erasing one field keeps the others, and what proves them', async ({ store }) => {
       await using log = openLog({ store, origin: ORIGIN })
-      for (let i = 0; i < 5; i += 1) await log.append({ type: 'test', subject: 'ada', fields: { args: `a${i}`, ip: `p${i}` } })
+      for (let i = 0; i < 5; i += 1)
+        await log.append({ type: 'test', subject: 'ada', fields: { args: `a${i}`, ip: `p${i}` } })
       await log.erase({ what: { from: 1, to: 4 }, fields: ['ip', 'subject'], reason: 'asked', by: 'test' })
-      assert.deepEqual((await log.disclose(1)).map(({ name }) => name), ['args'])
-      assert.deepEqual((await log.disclose(4)).map(({ name }) => name), ['args', 'ip', 'subject'])
+      assert.deepEqual(
+        (await log.disclose(1)).map(({ name }) => name),
+        ['args'],
+      )
+      assert.deepEqual(
+        (await log.disclose(4)).map(({ name }) => name),
+        ['args', 'ip', 'subject'],
+      )
       assert.deepEqual(await store.bySubject(ORIGIN, 'ada', 0), [0, 4])
       await log.erase({ what: { from: 1, to: 2 }, fields: ['args'], reason: 'asked', by: 'test' })
       assert.deepEqual(await log.disclose(1), [])
@@ -164,12 +189,23 @@ function erasing(test: Test): ConformanceTest[] {
 function keeping(test: Test): ConformanceTest[] {
   return [
     test('checkpoints are kept in the order of their sizes, the first of a size wins', async ({ store, reopen }) => {
-      for (const [size, note] of [[5, 'five'], [2, 'two'], [5, 'other']] as const) await store.addCheckpoint(ORIGIN, { size, note })
+      for (const [size, note] of [
+        [5, 'five'],
+        [2, 'two'],
+        [5, 'other'],
+      ] as const)
+        await store.addCheckpoint(ORIGIN, { size, note })
       for (const from of [store, await reopen?.()]) {
         if (from === undefined) continue
         assert.deepEqual({ ...(await from.lastCheckpoint(ORIGIN)) }, { size: 5, note: 'five' })
-        assert.deepEqual((await from.checkpoints(ORIGIN, 0)).map(({ note }) => note), ['two', 'five'])
-        assert.deepEqual((await from.checkpoints(ORIGIN, 3)).map(({ size }) => size), [5])
+        assert.deepEqual(
+          (await from.checkpoints(ORIGIN, 0)).map(({ note }) => note),
+          ['two', 'five'],
+        )
+        assert.deepEqual(
+          (await from.checkpoints(ORIGIN, 3)).map(({ size }) => size),
+          [5],
+        )
       }
     }),
     test('a cursor is where it was put', async ({ store, reopen }) => {

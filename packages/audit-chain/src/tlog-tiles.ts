@@ -35,7 +35,8 @@ export function parseTilePath(path: string): TilePath | undefined {
   const index = Number(elements.replaceAll(/[x/]/g, ''))
   const width = partial === undefined ? TILE_WIDTH : Number(partial)
   const level = kind === 'entries' ? 0 : Number(kind)
-  if (formatIndex(index) !== elements || level > MAX_LEVEL || (partial !== undefined && width >= TILE_WIDTH)) return undefined
+  if (formatIndex(index) !== elements || level > MAX_LEVEL || (partial !== undefined && width >= TILE_WIDTH))
+    return undefined
   return kind === 'entries' ? { kind, index, width } : { kind: 'tile', level, index, width }
 }
 
@@ -73,7 +74,10 @@ export function createTileServer({ log, store }: { readonly log: AuditLog; reado
     const { index, width } = wanted
     const level = wanted.kind === 'tile' ? wanted.level : 0
     if ((index * TILE_WIDTH + width) * TILE_WIDTH ** level > last.size) return undefined
-    const body = wanted.kind === 'tile' ? Buffer.concat(await log.readTile(level, index, width)) : await bundle(store, log, index, width)
+    const body =
+      wanted.kind === 'tile'
+        ? Buffer.concat(await log.readTile(level, index, width))
+        : await bundle(store, log, index, width)
     return { body, contentType: 'application/octet-stream', cacheControl: IMMUTABLE }
   }
 }

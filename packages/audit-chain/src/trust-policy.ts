@@ -20,7 +20,11 @@ type Rule = (cosigners: ReadonlySet<string>) => boolean
 
 /** A policy of log keys alone. */
 export function trustLogs(...keys: readonly string[]): TrustPolicy {
-  return { logs: keys.map((key) => expectRole(parseVerifierKey(key), 'log')), witnesses: new Map(), isQuorum: () => true }
+  return {
+    logs: keys.map((key) => expectRole(parseVerifierKey(key), 'log')),
+    witnesses: new Map(),
+    isQuorum: () => true,
+  }
 }
 
 /** @throws AuditError AUDIT_POLICY_MALFORMED with the line, AUDIT_KEY_MALFORMED */
@@ -64,7 +68,8 @@ function createDraft(): {
       return undefined
     },
     witness([name, vkey, , ...more]) {
-      if (name === undefined || vkey === undefined || more.length > 0) return 'a witness is "witness <name> <vkey> [<url>]"'
+      if (name === undefined || vkey === undefined || more.length > 0)
+        return 'a witness is "witness <name> <vkey> [<url>]"'
       if (isTaken(name)) return `the name ${name} is taken`
       const key = expectRole(parseVerifierKey(vkey), 'witness')
       if (isTwin(key, witnesses.values())) return `the key of ${key.name} is there twice`

@@ -29,7 +29,8 @@ export function parseVerifierKey(text: string): VerifierKey {
     throw malformed('a verifier key is "<name>+<8 hex digits>+<base64>"')
   }
   const bytes = decodeBase64(encoded)
-  if (bytes === undefined || bytes.length !== 1 + PUBLIC_KEY_BYTES) throw malformed(`the key of ${name} has no 33 bytes`)
+  if (bytes === undefined || bytes.length !== 1 + PUBLIC_KEY_BYTES)
+    throw malformed(`the key of ${name} has no 33 bytes`)
   const role = bytes[0] === TYPE_OF.log ? 'log' : 'witness'
   if (bytes[0] !== TYPE_OF[role]) throw malformed(`the key of ${name} has type ${bytes[0]}, not 1 (log) or 4 (witness)`)
   const raw = bytes.subarray(1)

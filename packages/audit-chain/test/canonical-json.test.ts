@@ -13,7 +13,15 @@ describe('canonicalize', () => {
   })
 
   test('members in the order of UTF-16 code units, the example of RFC 8785 §3.2.3', () => {
-    const value = { '\u20ac': 'Euro Sign', '\r': 'Carriage Return', '\ufb33': 'Hebrew Letter Dalet With Dagesh', '1': 'One', '\ud83d\ude00': 'Emoji: Grinning Face', '\u0080': 'Control', '\u00f6': 'Latin Small Letter O With Diaeresis' }
+    const value = {
+      '\u20ac': 'Euro Sign',
+      '\r': 'Carriage Return',
+      '\ufb33': 'Hebrew Letter Dalet With Dagesh',
+      '1': 'One',
+      '\ud83d\ude00': 'Emoji: Grinning Face',
+      '\u0080': 'Control',
+      '\u00f6': 'Latin Small Letter O With Diaeresis',
+    }
     expect(Object.values(JSON.parse(canonicalize(value)) as Record<string, string>)).toHaveLength(7)
     expect([...canonicalize(value).matchAll(/:"([^"]+)"/g)].map(([, name]) => name)).toEqual([
       'Carriage Return',
@@ -85,7 +93,10 @@ describe('readEntry', () => {
 
   test.each([
     ['white space', text.replace('"seq":0', '"seq": 0')],
-    ['another order', text.replace('"seq":0,"ts":"2026-11-20T12:00:00.012Z"', '"ts":"2026-11-20T12:00:00.012Z","seq":0')],
+    [
+      'another order',
+      text.replace('"seq":0,"ts":"2026-11-20T12:00:00.012Z"', '"ts":"2026-11-20T12:00:00.012Z","seq":0'),
+    ],
     ['a member twice', text.replace('"seq":0', '"seq":0,"seq":0')],
     ['an escape where none is needed', text.replace('"l"', '"\\u006c"')],
     ['a number spelled differently', text.replace('"seq":0', '"seq":0.0')],

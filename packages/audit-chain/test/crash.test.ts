@@ -6,7 +6,15 @@ import { createInterface } from 'node:readline'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { generateKeyPairSync } from 'node:crypto'
-import { createPublisher, createSigner, examineLog, openLog, openSuccessor, successorOrigin, type AuditStore } from '@mcp-gateway/audit-chain'
+import {
+  createPublisher,
+  createSigner,
+  examineLog,
+  openLog,
+  openSuccessor,
+  successorOrigin,
+  type AuditStore,
+} from '@mcp-gateway/audit-chain'
 import { createFilePlace } from '@mcp-gateway/audit-chain/anchors/file'
 import { createPostgresStore, grantPostgres, migratePostgres } from '@mcp-gateway/audit-chain/stores/postgres'
 import { trustLogs } from '@mcp-gateway/audit-chain/verify'
@@ -22,7 +30,9 @@ const POSTGRES_KILLS = Number(process.env['AUDIT_CRASHES_POSTGRES'] ?? 10)
 
 /** Runs a writer until it has had `acknowledgements`, and a random moment more. Returns what it was told. */
 const crash = async (args: readonly string[], acknowledgements: number): Promise<Map<number, string>> => {
-  const child = spawn(process.execPath, ['--conditions=@mcp-gateway/source', WRITER, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, ['--conditions=@mcp-gateway/source', WRITER, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const seen = new Map<number, string>()
   const exited = once(child, 'exit')
   for await (const line of createInterface({ input: child.stdout })) {
@@ -64,7 +74,8 @@ describe('sqlite', () => {
     using elsewhere = scratch()
     const { privateKey } = generateKeyPairSync('ed25519')
     const place = createFilePlace({ directory: elsewhere.directory })
-    const publisherOf = (store: AuditStore, name: string) => createPublisher({ store, signer: createSigner({ name, privateKey }), places: [place] })
+    const publisherOf = (store: AuditStore, name: string) =>
+      createPublisher({ store, signer: createSigner({ name, privateKey }), places: [place] })
     {
       await using opened = open(home.path, ORIGIN)
       for (let i = 0; i < 20; i += 1) await opened.log.append({ type: 'tool.call', facts: { i } })
@@ -88,7 +99,10 @@ describe('sqlite', () => {
     const published = await publisherOf(restored.store, next).publish()
     expect(published?.checkpoint).toMatchObject({ origin: 'example.com/crash.2', size: 1 })
     const { entry } = await log.entry(0)
-    expect(entry).toMatchObject({ type: 'log.opened', facts: { previous: { origin: ORIGIN, size: 40, root: remembered.split('\n')[2] } } })
+    expect(entry).toMatchObject({
+      type: 'log.opened',
+      facts: { previous: { origin: ORIGIN, size: 40, root: remembered.split('\n')[2] } },
+    })
     await expect(openSuccessor(log, remembered)).rejects.toMatchObject({ code: 'AUDIT_FORKED' })
     const policy = trustLogs(createSigner({ name: next, privateKey }).verifierKey.text)
     expect((await examineLog({ store: restored.store, origin: next, policy })).findings).toEqual([])
@@ -98,47 +112,56 @@ describe('sqlite', () => {
 
 const server = await startPostgres()
 
-describe.skipIf(typeof server === 'string')(`postgres ${typeof server === 'string' ? `(skipped: ${server})` : ''}`, () => {
-  const { connect, createDatabase, [Symbol.asyncDispose]: stop } = server as Server
-  afterAll(() => stop())
+describe.skipIf(typeof server === 'string')(
+  `postgres ${typeof server === 'string' ? `(skipped: ${server})` : ''}`,
+  () => {
+    const { connect, createDatabase, [Symbol.asyncDispose]: stop } = server as Server
+    afterAll(() => stop())
 
-  test(`no acknowledged entry is lost and no link is broken, ${POSTGRES_KILLS} times`, { timeout: 300_000 }, async () => {
-    const owner = await createDatabase('crash')
-    const sql = connect(owner)
-    await migratePostgres(sql)
-    const store = await createPostgresStore({ sql })
-    let before = 0
-    for (let round = 0; round < POSTGRES_KILLS; round += 1) {
-      const seen = await crash(['postgres', owner, ORIGIN], 1 + Math.floor(Math.random() * 600))
-      const size = await check(store, seen)
-      expect(Math.min(...seen.keys())).toBeGreaterThanOrEqual(before)
-      expect(size).toBeGreaterThan(Math.max(...seen.keys()))
-      before = size
-    }
-  })
-
-  const total = Number(process.env['AUDIT_ENTRIES'] ?? 20_000)
-  test(`four processes append ${total} entries to one log: no gap, no fork`, { timeout: 300_000 }, async () => {
-    const owner = await createDatabase('four')
-    const sql = connect(owner)
-    await migratePostgres(sql)
-    await sql.unsafe(`create role writer login password 'w'`)
-    await grantPostgres(sql, 'writer')
-    const url = owner.replace('owner:secret', 'writer:w')
-    const args = ['--conditions=@mcp-gateway/source', WRITER, 'postgres', url, ORIGIN, String(total / 4)]
-    const children = Array.from({ length: 4 }, () => spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] }))
-    const seqs = await Promise.all(
-      children.map(async (child) => {
-        const seen: number[] = []
-        for await (const line of createInterface({ input: child.stdout })) seen.push(Number(line.split(' ')[0]))
-        return seen
-      }),
+    test(
+      `no acknowledged entry is lost and no link is broken, ${POSTGRES_KILLS} times`,
+      { timeout: 300_000 },
+      async () => {
+        const owner = await createDatabase('crash')
+        const sql = connect(owner)
+        await migratePostgres(sql)
+        const store = await createPostgresStore({ sql })
+        let before = 0
+        for (let round = 0; round < POSTGRES_KILLS; round += 1) {
+          const seen = await crash(['postgres', owner, ORIGIN], 1 + Math.floor(Math.random() * 600))
+          const size = await check(store, seen)
+          expect(Math.min(...seen.keys())).toBeGreaterThanOrEqual(before)
+          expect(size).toBeGreaterThan(Math.max(...seen.keys()))
+          before = size
+        }
+      },
     )
-    const all = new Uint8Array(total)
-    for (const seq of seqs.flat()) all[seq] = (all[seq] ?? 0) + 1
-    expect(all.every((times) => times === 1)).toBe(true)
-    expect(seqs.flat()).toHaveLength(total)
-    const { findings, size } = await examineLog({ store: await createPostgresStore({ sql }), origin: ORIGIN })
-    expect({ findings, size }).toEqual({ findings: [], size: total })
-  })
-})
+
+    const total = Number(process.env['AUDIT_ENTRIES'] ?? 20_000)
+    test(`four processes append ${total} entries to one log: no gap, no fork`, { timeout: 300_000 }, async () => {
+      const owner = await createDatabase('four')
+      const sql = connect(owner)
+      await migratePostgres(sql)
+      await sql.unsafe(`create role writer login password 'w'`)
+      await grantPostgres(sql, 'writer')
+      const url = owner.replace('owner:secret', 'writer:w')
+      const args = ['--conditions=@mcp-gateway/source', WRITER, 'postgres', url, ORIGIN, String(total / 4)]
+      const children = Array.from({ length: 4 }, () =>
+        spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] }),
+      )
+      const seqs = await Promise.all(
+        children.map(async (child) => {
+          const seen: number[] = []
+          for await (const line of createInterface({ input: child.stdout })) seen.push(Number(line.split(' ')[0]))
+          return seen
+        }),
+      )
+      const all = new Uint8Array(total)
+      for (const seq of seqs.flat()) all[seq] = (all[seq] ?? 0) + 1
+      expect(all.every((times) => times === 1)).toBe(true)
+      expect(seqs.flat()).toHaveLength(total)
+      const { findings, size } = await examineLog({ store: await createPostgresStore({ sql }), origin: ORIGIN })
+      expect({ findings, size }).toEqual({ findings: [], size: total })
+    })
+  },
+)

@@ -1,7 +1,14 @@
 // Erasing takes values out of every file, and nothing out of the chain.
 import { generateKeyPairSync } from 'node:crypto'
 import { execFileSync } from 'node:child_process'
-import { createPublisher, createSigner, examineLog, formatTlogProof, openLog, type AuditLog } from '@mcp-gateway/audit-chain'
+import {
+  createPublisher,
+  createSigner,
+  examineLog,
+  formatTlogProof,
+  openLog,
+  type AuditLog,
+} from '@mcp-gateway/audit-chain'
 import { createPostgresStore, migratePostgres, rewriteErased } from '@mcp-gateway/audit-chain/stores/postgres'
 import { trustLogs, verifyDisclosure, verifyTlogProof } from '@mcp-gateway/audit-chain/verify'
 import { DatabaseSync } from 'node:sqlite'
@@ -19,7 +26,10 @@ const fill = async (log: AuditLog, count: number): Promise<void> => {
   await Promise.all(
     Array.from({ length: count }, (_, i) => {
       const isAda = i % 5 === 0
-      const fields = { args: isAda ? `{"home":"${SECRETS[1]}"}` : `{"n":${i}}`, response: isAda ? `${SECRETS[2]} `.repeat(300) : 'ok' }
+      const fields = {
+        args: isAda ? `{"home":"${SECRETS[1]}"}` : `{"n":${i}}`,
+        response: isAda ? `${SECRETS[2]} `.repeat(300) : 'ok',
+      }
       return log.append({ type: 'tool.call', facts: { i }, subject: isAda ? ADA : `person-${i}`, fields })
     }),
   )
@@ -51,7 +61,10 @@ describe('sqlite', () => {
     expect(verifyDisclosure(leaf, shown ?? expect.fail('disclosed'))).toEqual([])
     expect(key).toHaveLength(32)
     for (const field of await log.disclose(6)) expect(verifyDisclosure((await log.entry(6)).leaf, field)).toEqual([])
-    expect((await log.entry(400)).entry).toMatchObject({ type: 'erasure', facts: { by: 'key-7', reason: 'GDPR Art. 17' } })
+    expect((await log.entry(400)).entry).toMatchObject({
+      type: 'erasure',
+      facts: { by: 'key-7', reason: 'GDPR Art. 17' },
+    })
   })
 
   test('one field of a range, and then retention of everything before', async () => {
@@ -63,7 +76,11 @@ describe('sqlite', () => {
     expect(grep(home.directory, SECRETS[2] ?? '')).toEqual([])
     expect(grep(home.directory, SECRETS[1] ?? '')).not.toEqual([])
     expect((await log.disclose(5)).map(({ name }) => name)).toEqual(['args', 'subject'])
-    await log.erase({ what: { from: 0, to: await log.findTime(Number.MAX_SAFE_INTEGER) }, reason: 'retention', by: 'policy' })
+    await log.erase({
+      what: { from: 0, to: await log.findTime(Number.MAX_SAFE_INTEGER) },
+      reason: 'retention',
+      by: 'policy',
+    })
     for (const secret of SECRETS) expect(grep(home.directory, secret), secret).toEqual([])
     expect((await examineLog({ store, origin: ORIGIN })).findings).toEqual([])
   })
@@ -76,7 +93,9 @@ describe('sqlite', () => {
     using reader = new DatabaseSync(home.path)
     reader.exec('begin')
     reader.prepare('select count(*) from audit_field').get()
-    await expect(log.erase({ what: { subject: ADA }, reason: 'asked', by: 'key-7' })).rejects.toMatchObject({ code: 'AUDIT_ERASE_INCOMPLETE' })
+    await expect(log.erase({ what: { subject: ADA }, reason: 'asked', by: 'key-7' })).rejects.toMatchObject({
+      code: 'AUDIT_ERASE_INCOMPLETE',
+    })
     reader.exec('commit')
     await store.scrub()
     for (const secret of SECRETS) expect(grep(home.directory, secret), secret).toEqual([])
@@ -110,41 +129,51 @@ describe('sqlite', () => {
     await using opened = open(home.path, ORIGIN)
     await opened.log.append({ type: 'test' })
     await expect(opened.log.append({ type: 'erasure' })).rejects.toMatchObject({ code: 'AUDIT_ENTRY_INVALID' })
-    for (const what of [{ from: 0, to: 2 }, { from: 1, to: 1 }, { from: -1, to: 1 }]) {
+    for (const what of [
+      { from: 0, to: 2 },
+      { from: 1, to: 1 },
+      { from: -1, to: 1 },
+    ]) {
       await expect(opened.log.erase({ what, reason: 'x', by: 'x' })).rejects.toMatchObject({ code: 'AUDIT_NOT_FOUND' })
     }
-    expect(await opened.log.erase({ what: { subject: 'nobody' }, reason: 'x', by: 'x' })).toEqual({ entries: 0, receipts: [] })
+    expect(await opened.log.erase({ what: { subject: 'nobody' }, reason: 'x', by: 'x' })).toEqual({
+      entries: 0,
+      receipts: [],
+    })
   })
 })
 
 const server = await startPostgres('wal_recycle=off', 'max_wal_size=32MB', 'min_wal_size=32MB')
 
-describe.skipIf(typeof server === 'string')(`postgres ${typeof server === 'string' ? `(skipped: ${server})` : ''}`, () => {
-  const { connect, createDatabase, directory, [Symbol.asyncDispose]: stop } = server as Server
-  afterAll(() => stop())
+describe.skipIf(typeof server === 'string')(
+  `postgres ${typeof server === 'string' ? `(skipped: ${server})` : ''}`,
+  () => {
+    const { connect, createDatabase, directory, [Symbol.asyncDispose]: stop } = server as Server
+    afterAll(() => stop())
 
-  test('values are gone from every table file once the owner rewrote the table', { timeout: 120_000 }, async () => {
-    const owner = await createDatabase('erasure')
-    const sql = connect(owner, 2)
-    await migratePostgres(sql)
-    const store = await createPostgresStore({ sql })
-    await using log = openLog({ store, origin: ORIGIN })
-    await fill(log, 100)
-    await sql.unsafe('checkpoint')
-    // Values may be compressed in a table (TOAST); the address is short enough not to be.
-    expect(grep(directory, ADA)).not.toEqual([])
-    const { entries } = await log.erase({ what: { subject: ADA }, reason: 'GDPR Art. 17', by: 'key-7' })
-    expect(entries).toBe(20)
-    await rewriteErased(sql)
-    // A new segment, and then another checkpoint, let the old segments of the write-ahead log go.
-    await sql.unsafe('select pg_switch_wal()')
-    await sql.unsafe('checkpoint')
-    await sql.unsafe('checkpoint')
-    for (const secret of SECRETS) {
-      const files = grep(directory, secret).map((path) => path.slice(directory.length))
-      expect(files, secret).toEqual([])
-    }
-    expect((await examineLog({ store, origin: ORIGIN })).findings).toEqual([])
-    expect(execFileSync('ls', [directory]).length).toBeGreaterThan(0)
-  })
-})
+    test('values are gone from every table file once the owner rewrote the table', { timeout: 120_000 }, async () => {
+      const owner = await createDatabase('erasure')
+      const sql = connect(owner, 2)
+      await migratePostgres(sql)
+      const store = await createPostgresStore({ sql })
+      await using log = openLog({ store, origin: ORIGIN })
+      await fill(log, 100)
+      await sql.unsafe('checkpoint')
+      // Values may be compressed in a table (TOAST); the address is short enough not to be.
+      expect(grep(directory, ADA)).not.toEqual([])
+      const { entries } = await log.erase({ what: { subject: ADA }, reason: 'GDPR Art. 17', by: 'key-7' })
+      expect(entries).toBe(20)
+      await rewriteErased(sql)
+      // A new segment, and then another checkpoint, let the old segments of the write-ahead log go.
+      await sql.unsafe('select pg_switch_wal()')
+      await sql.unsafe('checkpoint')
+      await sql.unsafe('checkpoint')
+      for (const secret of SECRETS) {
+        const files = grep(directory, secret).map((path) => path.slice(directory.length))
+        expect(files, secret).toEqual([])
+      }
+      expect((await examineLog({ store, origin: ORIGIN })).findings).toEqual([])
+      expect(execFileSync('ls', [directory]).length).toBeGreaterThan(0)
+    })
+  },
+)

@@ -15,7 +15,9 @@ import { open, scratch } from './support/sqlite.ts'
 
 const ORIGIN = 'example.com/failures'
 const settle = async (promises: readonly Promise<unknown>[]): Promise<unknown[]> =>
-  (await Promise.allSettled(promises)).map((one) => (one.status === 'fulfilled' ? 'ok' : (one.reason as { code?: string }).code))
+  (await Promise.allSettled(promises)).map((one) =>
+    one.status === 'fulfilled' ? 'ok' : (one.reason as { code?: string }).code,
+  )
 
 describe('sqlite', () => {
   test('a full database: a clear error, and the log goes on when there is room', async () => {
@@ -25,7 +27,9 @@ describe('sqlite', () => {
     await log.append({ type: 'test' })
     const { page_count: pages } = database.prepare('pragma page_count').get() as { page_count: number }
     database.exec(`pragma max_page_count = ${pages + 4}`)
-    const outcomes = await settle(Array.from({ length: 50 }, () => log.append({ type: 'test', fields: { args: 'x'.repeat(10_000) } })))
+    const outcomes = await settle(
+      Array.from({ length: 50 }, () => log.append({ type: 'test', fields: { args: 'x'.repeat(10_000) } })),
+    )
     expect(new Set(outcomes)).toEqual(new Set(['AUDIT_STORE_FULL']))
     expect((await log.head()).size).toBe(1)
     database.exec('pragma max_page_count = 1000000')
@@ -40,22 +44,27 @@ describe('sqlite', () => {
     if (canMount) spawnSync('umount', [mount])
     rmSync(mount, { recursive: true, force: true })
   })
-  test.skipIf(!canMount)('a full disk: every acknowledged entry is there, every refused one is not (skipped: mount)', async () => {
-    const database = openSqlite(join(mount, 'audit.db'))
-    const store = createSqliteStore({ database })
-    const log = openLog({ store, origin: ORIGIN, limits: { maxBatchEntries: 8 } })
-    const ids = Array.from({ length: 400 }, (_, i) => `call-${i}`)
-    const outcomes = await settle(ids.map((id) => log.append({ type: 'test', id, fields: { args: id.repeat(500) } })))
-    expect(outcomes).toContain('ok')
-    expect(outcomes.some((outcome) => outcome === 'AUDIT_STORE_FULL' || outcome === 'AUDIT_OUTCOME_UNKNOWN')).toBe(true)
-    for (const [i, id] of ids.entries()) {
-      const isThere = (await store.find(ORIGIN, id)) !== undefined
-      if (outcomes[i] !== 'AUDIT_OUTCOME_UNKNOWN') expect([id, isThere]).toEqual([id, outcomes[i] === 'ok'])
-    }
-    expect((await examineLog({ store, origin: ORIGIN })).findings).toEqual([])
-    await log[Symbol.asyncDispose]()
-    database.close()
-  })
+  test.skipIf(!canMount)(
+    'a full disk: every acknowledged entry is there, every refused one is not (skipped: mount)',
+    async () => {
+      const database = openSqlite(join(mount, 'audit.db'))
+      const store = createSqliteStore({ database })
+      const log = openLog({ store, origin: ORIGIN, limits: { maxBatchEntries: 8 } })
+      const ids = Array.from({ length: 400 }, (_, i) => `call-${i}`)
+      const outcomes = await settle(ids.map((id) => log.append({ type: 'test', id, fields: { args: id.repeat(500) } })))
+      expect(outcomes).toContain('ok')
+      expect(outcomes.some((outcome) => outcome === 'AUDIT_STORE_FULL' || outcome === 'AUDIT_OUTCOME_UNKNOWN')).toBe(
+        true,
+      )
+      for (const [i, id] of ids.entries()) {
+        const isThere = (await store.find(ORIGIN, id)) !== undefined
+        if (outcomes[i] !== 'AUDIT_OUTCOME_UNKNOWN') expect([id, isThere]).toEqual([id, outcomes[i] === 'ok'])
+      }
+      expect((await examineLog({ store, origin: ORIGIN })).findings).toEqual([])
+      await log[Symbol.asyncDispose]()
+      database.close()
+    },
+  )
 
   test('a locked database: waiting ends, and the event loop turns meanwhile', async () => {
     using home = scratch()
@@ -86,7 +95,9 @@ describe('sqlite', () => {
     await expect(log.head()).rejects.toMatchObject({ code: 'AUDIT_STORE_UNAVAILABLE' })
     truncateSync(home.path, Math.floor(statSync(home.path).size / 2))
     writeFileSync(home.path, 'not a database, '.repeat(100))
-    expect(() => createSqliteStore({ database: openSqlite(home.path) })).toThrow(expect.objectContaining({ code: 'AUDIT_STORE_CORRUPT' }))
+    expect(() => createSqliteStore({ database: openSqlite(home.path) })).toThrow(
+      expect.objectContaining({ code: 'AUDIT_STORE_CORRUPT' }),
+    )
     const folder = join(home.directory, 'folder')
     mkdirSync(folder)
     expect(() => openSqlite(folder)).toThrow(expect.objectContaining({ code: 'AUDIT_STORE_UNAVAILABLE' }))
@@ -117,63 +128,70 @@ describe('sqlite', () => {
 
 const server = await startPostgres()
 
-describe.skipIf(typeof server === 'string')(`postgres ${typeof server === 'string' ? `(skipped: ${server})` : ''}`, () => {
-  const { connect, createDatabase, [Symbol.asyncDispose]: stop } = server as Server
-  afterAll(() => stop())
+describe.skipIf(typeof server === 'string')(
+  `postgres ${typeof server === 'string' ? `(skipped: ${server})` : ''}`,
+  () => {
+    const { connect, createDatabase, [Symbol.asyncDispose]: stop } = server as Server
+    afterAll(() => stop())
 
-  test('a locked head: waiting ends', async () => {
-    const owner = await createDatabase('locked')
-    await migratePostgres(connect(owner, 1))
-    const store = await createPostgresStore({ sql: connect(owner), lockTimeoutMs: 100 })
-    await using log = openLog({ store, origin: ORIGIN })
-    await log.append({ type: 'test' })
-    const other = await connect(owner, 1).reserve()
-    await other.unsafe('begin; select * from audit_log for update')
-    await expect(log.append({ type: 'test' })).rejects.toMatchObject({ code: 'AUDIT_STORE_BUSY' })
-    await other.unsafe('commit')
-    other.release()
-    expect((await log.append({ type: 'test' })).seq).toBe(1)
-  })
+    test('a locked head: waiting ends', async () => {
+      const owner = await createDatabase('locked')
+      await migratePostgres(connect(owner, 1))
+      const store = await createPostgresStore({ sql: connect(owner), lockTimeoutMs: 100 })
+      await using log = openLog({ store, origin: ORIGIN })
+      await log.append({ type: 'test' })
+      const other = await connect(owner, 1).reserve()
+      await other.unsafe('begin; select * from audit_log for update')
+      await expect(log.append({ type: 'test' })).rejects.toMatchObject({ code: 'AUDIT_STORE_BUSY' })
+      await other.unsafe('commit')
+      other.release()
+      expect((await log.append({ type: 'test' })).seq).toBe(1)
+    })
 
-  test('a server that goes away: errors, and the log goes on when it is back', async () => {
-    const owner = await createDatabase('gone')
-    await migratePostgres(connect(owner, 1))
-    await using proxy = await startProxy(Number(new URL(owner).port))
-    const url = new URL(owner)
-    url.port = String(proxy.port)
-    const store = await createPostgresStore({ sql: connect(url.href, 2), timeoutMs: 2000 })
-    await using log = openLog({ store, origin: ORIGIN })
-    await log.append({ type: 'test' })
-    const pending = Array.from({ length: 300 }, (_, i) => log.append({ type: 'test', id: `call-${i}` }))
-    proxy.cut()
-    const outcomes = await settle(pending)
-    expect(outcomes.every((one) => one === 'ok' || one === 'AUDIT_STORE_UNAVAILABLE' || one === 'AUDIT_OUTCOME_UNKNOWN')).toBe(true)
-    expect(outcomes).not.toEqual(outcomes.map(() => 'ok'))
-    proxy.mend()
-    await log.append({ type: 'test' })
-    for (const [i, outcome] of outcomes.entries()) {
-      const isThere = (await log.find(`call-${i}`)) !== undefined
-      if (outcome !== 'AUDIT_OUTCOME_UNKNOWN') expect(isThere).toBe(outcome === 'ok')
-    }
-    expect((await examineLog({ store, origin: ORIGIN })).findings).toEqual([])
-  })
+    test('a server that goes away: errors, and the log goes on when it is back', async () => {
+      const owner = await createDatabase('gone')
+      await migratePostgres(connect(owner, 1))
+      await using proxy = await startProxy(Number(new URL(owner).port))
+      const url = new URL(owner)
+      url.port = String(proxy.port)
+      const store = await createPostgresStore({ sql: connect(url.href, 2), timeoutMs: 2000 })
+      await using log = openLog({ store, origin: ORIGIN })
+      await log.append({ type: 'test' })
+      const pending = Array.from({ length: 300 }, (_, i) => log.append({ type: 'test', id: `call-${i}` }))
+      proxy.cut()
+      const outcomes = await settle(pending)
+      expect(
+        outcomes.every((one) => one === 'ok' || one === 'AUDIT_STORE_UNAVAILABLE' || one === 'AUDIT_OUTCOME_UNKNOWN'),
+      ).toBe(true)
+      expect(outcomes).not.toEqual(outcomes.map(() => 'ok'))
+      proxy.mend()
+      await log.append({ type: 'test' })
+      for (const [i, outcome] of outcomes.entries()) {
+        const isThere = (await log.find(`call-${i}`)) !== undefined
+        if (outcome !== 'AUDIT_OUTCOME_UNKNOWN') expect(isThere).toBe(outcome === 'ok')
+      }
+      expect((await examineLog({ store, origin: ORIGIN })).findings).toEqual([])
+    })
 
-  test('a connection lost exactly while committing: the outcome is unknown, and `find` tells it', async () => {
-    const owner = await createDatabase('committing')
-    await migratePostgres(connect(owner, 1))
-    await using proxy = await startProxy(Number(new URL(owner).port))
-    const url = new URL(owner)
-    url.port = String(proxy.port)
-    const store = await createPostgresStore({ sql: connect(url.href, 1) })
-    await using log = openLog({ store, origin: ORIGIN })
-    proxy.swallow('commit')
-    await expect(log.append({ type: 'test', id: 'lost-or-not' })).rejects.toMatchObject({ code: 'AUDIT_OUTCOME_UNKNOWN' })
-    proxy.mend()
-    // The proxy let the commit through and cut the way back.
-    await expect.poll(() => log.find('lost-or-not')).toBe(0)
-    await expect(log.append({ type: 'test', id: 'lost-or-not' })).rejects.toMatchObject({ code: 'AUDIT_ID_TAKEN' })
-  })
-})
+    test('a connection lost exactly while committing: the outcome is unknown, and `find` tells it', async () => {
+      const owner = await createDatabase('committing')
+      await migratePostgres(connect(owner, 1))
+      await using proxy = await startProxy(Number(new URL(owner).port))
+      const url = new URL(owner)
+      url.port = String(proxy.port)
+      const store = await createPostgresStore({ sql: connect(url.href, 1) })
+      await using log = openLog({ store, origin: ORIGIN })
+      proxy.swallow('commit')
+      await expect(log.append({ type: 'test', id: 'lost-or-not' })).rejects.toMatchObject({
+        code: 'AUDIT_OUTCOME_UNKNOWN',
+      })
+      proxy.mend()
+      // The proxy let the commit through and cut the way back.
+      await expect.poll(() => log.find('lost-or-not')).toBe(0)
+      await expect(log.append({ type: 'test', id: 'lost-or-not' })).rejects.toMatchObject({ code: 'AUDIT_ID_TAKEN' })
+    })
+  },
+)
 
 type Proxy = AsyncDisposable & { readonly port: number; cut(): void; mend(): void; swallow(word: string): void }
 
@@ -189,7 +207,8 @@ async function startProxy(to: number): Promise<Proxy> {
   const server = createServer((client) => {
     if (isCut) return void client.destroy()
     const upstream = connectTo(to, '127.0.0.1')
-    for (const socket of [client, upstream]) sockets.add(socket.on('error', () => {}).on('close', () => sockets.delete(socket)))
+    for (const socket of [client, upstream])
+      sockets.add(socket.on('error', () => {}).on('close', () => sockets.delete(socket)))
     upstream.on('data', (data) => client.write(data)).on('close', () => client.destroy())
     client.on('close', () => upstream.end())
     client.on('data', (data) => {

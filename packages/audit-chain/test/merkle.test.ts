@@ -18,7 +18,9 @@ const hex = (text: string): Buffer => Buffer.from(text, 'hex')
 const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
 // https://github.com/transparency-dev/merkle/blob/main/testonly/constants.go, first in google/certificate-transparency
-const LEAVES = ['', '00', '10', '2021', '3031', '40414243', '5051525354555657', '606162636465666768696a6b6c6d6e6f'].map(hex)
+const LEAVES = ['', '00', '10', '2021', '3031', '40414243', '5051525354555657', '606162636465666768696a6b6c6d6e6f'].map(
+  hex,
+)
 const ROOTS = [
   'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
   '6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d',
@@ -90,63 +92,71 @@ const sizeAndIndex = size.chain((n) => fc.tuple(fc.integer({ min: 0, max: n - 1 
 const flip = (bytes: Uint8Array, bit: number): Uint8Array => {
   const changed = Uint8Array.from(bytes)
   const at = Math.floor(bit / 8) % bytes.length
-  changed[at] = (changed[at] as number) ^ (1 << bit % 8)
+  changed[at] = (changed[at] as number) ^ (1 << (bit % 8))
   return changed
 }
 
 describe('proofs', () => {
-  test('verify(prove(i, n), root(n)) ≡ true, and any one changed byte anywhere ≡ a finding', { timeout: 120_000 }, async () => {
-    await fc.assert(
-      fc.asyncProperty(sizeAndIndex, fc.nat(), async ([index, n], noise) => {
-        const claim = {
-          index,
-          size: n,
-          leafHash: HASHES[index] as Buffer,
-          rootHash: await rootAt(readTile, n),
-          proof: await proveInclusion(readTile, index, n),
-        }
-        expect(verifyInclusion(claim)).toEqual([])
-        const at = noise % (claim.proof.length + 2)
-        const changed =
-          at === 0
-            ? { ...claim, leafHash: flip(claim.leafHash, noise) }
-            : at === 1
-              ? { ...claim, rootHash: flip(claim.rootHash, noise) }
-              : { ...claim, proof: claim.proof.map((hash, i) => (i === at - 2 ? flip(hash, noise) : hash)) }
-        expect(verifyInclusion(changed)).not.toEqual([])
-        expect(verifyInclusion({ ...claim, index: (index + 1) % (n + 1) })).not.toEqual([])
-        expect(verifyInclusion({ ...claim, proof: [...claim.proof, HASHES[0] as Buffer] })).not.toEqual([])
-        if (n > 1) expect(verifyInclusion({ ...claim, proof: claim.proof.slice(1) })).not.toEqual([])
-      }),
-      { numRuns: 10_000 },
-    )
-  })
+  test(
+    'verify(prove(i, n), root(n)) ≡ true, and any one changed byte anywhere ≡ a finding',
+    { timeout: 120_000 },
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(sizeAndIndex, fc.nat(), async ([index, n], noise) => {
+          const claim = {
+            index,
+            size: n,
+            leafHash: HASHES[index] as Buffer,
+            rootHash: await rootAt(readTile, n),
+            proof: await proveInclusion(readTile, index, n),
+          }
+          expect(verifyInclusion(claim)).toEqual([])
+          const at = noise % (claim.proof.length + 2)
+          const changed =
+            at === 0
+              ? { ...claim, leafHash: flip(claim.leafHash, noise) }
+              : at === 1
+                ? { ...claim, rootHash: flip(claim.rootHash, noise) }
+                : { ...claim, proof: claim.proof.map((hash, i) => (i === at - 2 ? flip(hash, noise) : hash)) }
+          expect(verifyInclusion(changed)).not.toEqual([])
+          expect(verifyInclusion({ ...claim, index: (index + 1) % (n + 1) })).not.toEqual([])
+          expect(verifyInclusion({ ...claim, proof: [...claim.proof, HASHES[0] as Buffer] })).not.toEqual([])
+          if (n > 1) expect(verifyInclusion({ ...claim, proof: claim.proof.slice(1) })).not.toEqual([])
+        }),
+        { numRuns: 10_000 },
+      )
+    },
+  )
 
-  test('consistent(prove(m, n), root(m), root(n)) ≡ true, and any one changed byte ≡ a finding', { timeout: 120_000 }, async () => {
-    await fc.assert(
-      fc.asyncProperty(sizeAndIndex, fc.nat(), async ([index, n], noise) => {
-        const oldSize = index + 1
-        const claim = {
-          oldSize,
-          oldRootHash: await rootAt(readTile, oldSize),
-          size: n,
-          rootHash: await rootAt(readTile, n),
-          proof: await proveConsistency(readTile, oldSize, n),
-        }
-        expect(verifyConsistency(claim)).toEqual([])
-        const at = noise % (claim.proof.length + 2)
-        const changed =
-          at === 0
-            ? { ...claim, oldRootHash: flip(claim.oldRootHash, noise) }
-            : at === 1
-              ? { ...claim, rootHash: flip(claim.rootHash, noise) }
-              : { ...claim, proof: claim.proof.map((hash, i) => (i === at - 2 ? flip(hash, noise) : hash)) }
-        expect(verifyConsistency(changed)).not.toEqual([])
-        expect(verifyConsistency({ ...claim, proof: [...claim.proof, HASHES[0] as Buffer] })).not.toEqual([])
-      }),
-      { numRuns: 10_000 },
-    )
-  })
+  test(
+    'consistent(prove(m, n), root(m), root(n)) ≡ true, and any one changed byte ≡ a finding',
+    { timeout: 120_000 },
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(sizeAndIndex, fc.nat(), async ([index, n], noise) => {
+          const oldSize = index + 1
+          const claim = {
+            oldSize,
+            oldRootHash: await rootAt(readTile, oldSize),
+            size: n,
+            rootHash: await rootAt(readTile, n),
+            proof: await proveConsistency(readTile, oldSize, n),
+          }
+          expect(verifyConsistency(claim)).toEqual([])
+          const at = noise % (claim.proof.length + 2)
+          const changed =
+            at === 0
+              ? { ...claim, oldRootHash: flip(claim.oldRootHash, noise) }
+              : at === 1
+                ? { ...claim, rootHash: flip(claim.rootHash, noise) }
+                : { ...claim, proof: claim.proof.map((hash, i) => (i === at - 2 ? flip(hash, noise) : hash)) }
+          expect(verifyConsistency(changed)).not.toEqual([])
+          expect(verifyConsistency({ ...claim, proof: [...claim.proof, HASHES[0] as Buffer] })).not.toEqual([])
+        }),
+        { numRuns: 10_000 },
+      )
+    },
+  )
 
   test('a tree of size 0 proves nothing, and hashes have 32 bytes', async () => {
     const rootHash = await rootAt(readTile, 5)
@@ -176,7 +186,10 @@ const SHARED = join(import.meta.dirname, '../../../../shared/vectors/merkle')
 const WORK = '/work/shared/vectors/merkle'
 const vectors = [process.env['MERKLE_VECTORS'], SHARED, WORK].find((path) => path !== undefined && existsSync(path))
 
-type Vector = Readonly<Record<string, unknown>> & { readonly proof: readonly string[] | null; readonly wantErr: boolean }
+type Vector = Readonly<Record<string, unknown>> & {
+  readonly proof: readonly string[] | null
+  readonly wantErr: boolean
+}
 
 describe('transparency-dev/merkle testdata', () => {
   const read = (name: string): Vector[] => JSON.parse(readFileSync(join(vectors ?? '', name), 'utf8')) as Vector[]

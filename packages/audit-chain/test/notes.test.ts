@@ -109,7 +109,8 @@ describe('signed notes', () => {
 
 const ORIGIN = 'example.com/log'
 const signer = createSigner({ name: ORIGIN, privateKey: key(1) })
-const witness = (n: number) => createCosigner({ name: `witness.example/w${n}`, privateKey: key(10 + n), clock: () => 1_679_315_147_000 })
+const witness = (n: number) =>
+  createCosigner({ name: `witness.example/w${n}`, privateKey: key(10 + n), clock: () => 1_679_315_147_000 })
 const checkpoint = { origin: ORIGIN, size: 7, rootHash: new Uint8Array(32).fill(9) }
 
 describe('checkpoints', () => {
@@ -150,9 +151,9 @@ describe('checkpoints', () => {
     const forged = `${text}\n\n${await other.sign(`${text}\n`)}`
     const policy = trustLogs(signer.verifierKey.text, other.verifierKey.text)
     expect(codes(verifyCheckpoint(forged, policy).findings)).toEqual(['SIGNATURE_MISSING'])
-    expect(codes(verifyCheckpoint(await signCheckpoint(checkpoint, signer), policy, 'example.com/x').findings)).toEqual([
-      'ORIGIN_UNEXPECTED',
-    ])
+    expect(codes(verifyCheckpoint(await signCheckpoint(checkpoint, signer), policy, 'example.com/x').findings)).toEqual(
+      ['ORIGIN_UNEXPECTED'],
+    )
   })
 
   test('two signed histories of one size are a split view', async () => {
@@ -226,7 +227,10 @@ describe('cosignatures and policies', () => {
     ['an unknown member', 'group g any W9\nquorum g'],
     ['a member of two groups', `witness A ${witness(1).verifierKey.text}\ngroup g any A\ngroup h any A\nquorum g`],
     ['a threshold too high', `witness A ${witness(1).verifierKey.text}\ngroup g 2 A\nquorum g`],
-    ['one key twice', `witness A ${witness(1).verifierKey.text}\nwitness B ${witness(1).verifierKey.text}\nquorum none`],
+    [
+      'one key twice',
+      `witness A ${witness(1).verifierKey.text}\nwitness B ${witness(1).verifierKey.text}\nquorum none`,
+    ],
     ['a name twice', `witness A ${witness(1).verifierKey.text}\nwitness A ${witness(2).verifierKey.text}\nquorum none`],
     ['a reserved name', `witness none ${witness(1).verifierKey.text}\nquorum none`],
     ['an unknown line', 'constructor x\nquorum none'],

@@ -13,7 +13,14 @@ import {
 } from '@mcp-gateway/audit-chain'
 import { createFilePlace } from '@mcp-gateway/audit-chain/anchors/file'
 import { createMemoryStore } from '@mcp-gateway/audit-chain/stores/memory'
-import { compareCheckpoints, createChainVerifier, trustLogs, verifyChain, verifyCheckpoint, verifyConsistency } from '@mcp-gateway/audit-chain/verify'
+import {
+  compareCheckpoints,
+  createChainVerifier,
+  trustLogs,
+  verifyChain,
+  verifyCheckpoint,
+  verifyConsistency,
+} from '@mcp-gateway/audit-chain/verify'
 import fc from 'fast-check'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -65,7 +72,8 @@ const after = async (
   return (await examine(copy.path, options.remembered, options.withPolicy)).findings
 }
 
-const found = (findings: readonly Finding[], code: string): Finding | undefined => findings.find((one) => one.code === code)
+const found = (findings: readonly Finding[], code: string): Finding | undefined =>
+  findings.find((one) => one.code === code)
 
 test('an honest log has no findings, with and without keys', async () => {
   const examination = await examine(home.path, notes)
@@ -75,7 +83,10 @@ test('an honest log has no findings, with and without keys', async () => {
 
 const leavesOf = (path: string): Uint8Array[] => {
   using database = new DatabaseSync(path)
-  return database.prepare('select leaf from audit_entry order by seq').all().map(({ leaf }) => leaf as Uint8Array)
+  return database
+    .prepare('select leaf from audit_entry order by seq')
+    .all()
+    .map(({ leaf }) => leaf as Uint8Array)
 }
 const flip = (bytes: Uint8Array, at: number, bits: number): Uint8Array => {
   const changed = Uint8Array.from(bytes)
@@ -85,14 +96,28 @@ const flip = (bytes: Uint8Array, at: number, bits: number): Uint8Array => {
 
 describe('one entry', () => {
   test.each([0, 1, 299, 300, 598, 600])('a changed fact of entry %i is found, and it is named', async (seq) => {
-    const findings = await after([[`update audit_entry set leaf = cast(replace(cast(leaf as text), 'tool.call', 'tool.cull') as blob) where seq = ?`, seq], [`update audit_entry set leaf = cast(replace(cast(leaf as text), '"asked"', '"asket"') as blob) where seq = ?`, seq]])
+    const findings = await after([
+      [
+        `update audit_entry set leaf = cast(replace(cast(leaf as text), 'tool.call', 'tool.cull') as blob) where seq = ?`,
+        seq,
+      ],
+      [
+        `update audit_entry set leaf = cast(replace(cast(leaf as text), '"asked"', '"asket"') as blob) where seq = ?`,
+        seq,
+      ],
+    ])
     expect(found(findings, 'ENTRY_CHANGED')).toMatchObject({ seq, origin: ORIGIN })
     expect(found(findings, 'ENTRY_CHANGED')?.message).toContain(`entry ${seq} was changed`)
     expect(found(findings, 'HISTORY_REWRITTEN')).toBeDefined()
   })
 
   test.each([1, 299, 600])('a changed `prev` of entry %i is found there', async (seq) => {
-    const findings = await after([[`update audit_entry set leaf = cast(replace(cast(leaf as text), '"prev":"', '"prev":"0') as blob) where seq = ?`, seq]])
+    const findings = await after([
+      [
+        `update audit_entry set leaf = cast(replace(cast(leaf as text), '"prev":"', '"prev":"0') as blob) where seq = ?`,
+        seq,
+      ],
+    ])
     expect(found(findings, 'ENTRY_MALFORMED')).toMatchObject({ seq })
     expect(found(findings, 'ENTRY_CHANGED')).toBeDefined()
   })
@@ -126,7 +151,9 @@ describe('one entry', () => {
         const verifier = createChainVerifier({ origin: ORIGIN })
         for (const [i, leaf] of leaves.entries()) verifier.add(i === seq ? flip(leaf, at, bits) : leaf)
         const found = verifier.finish(head).findings
-        expect(found.filter((finding) => finding.code === 'ENTRY_CHANGED' && Math.abs((finding.seq ?? -9) - seq) <= 1)).not.toEqual([])
+        expect(
+          found.filter((finding) => finding.code === 'ENTRY_CHANGED' && Math.abs((finding.seq ?? -9) - seq) <= 1),
+        ).not.toEqual([])
       }),
       { numRuns: 10_000 },
     )
@@ -148,7 +175,9 @@ describe('one entry', () => {
   })
 
   test('an entry behind the end is unknown', async () => {
-    const findings = await after([`insert into audit_entry select log, 601, 'forged', leaf from audit_entry where seq = 122`])
+    const findings = await after([
+      `insert into audit_entry select log, 601, 'forged', leaf from audit_entry where seq = 122`,
+    ])
     expect(found(findings, 'ENTRY_UNKNOWN')).toMatchObject({ seq: 601, id: 'forged' })
   })
 
@@ -178,13 +207,21 @@ describe('every column of every other table', () => {
     ['audit_node.idx', 'update audit_node set idx = 7 where idx = 1', 'NODE_CHANGED'],
     ['audit_node.level', 'update audit_node set level = 2 where idx = 1', 'NODE_CHANGED'],
     ['audit_node', 'delete from audit_node', 'NODE_CHANGED'],
-    ['audit_field.fields', `update audit_field set fields = cast(replace(cast(fields as blob), 'answer', 'onswer') as blob) where seq = 9`, 'FIELD_CHANGED'],
+    [
+      'audit_field.fields',
+      `update audit_field set fields = cast(replace(cast(fields as blob), 'answer', 'onswer') as blob) where seq = 9`,
+      'FIELD_CHANGED',
+    ],
     ['audit_field.fields', `update audit_field set fields = x'ff' where seq = 9`, 'FIELD_CHANGED'],
     ['audit_field.subject', `update audit_field set subject = 'person-0' where seq = 9`, 'INDEX_CHANGED'],
     ['audit_field.seq', 'update audit_field set seq = 10 where seq = 9', 'FIELD_MISSING'],
     ['audit_field', 'delete from audit_field where seq = 9', 'FIELD_MISSING'],
     ['audit_checkpoint.size', 'update audit_checkpoint set size = 299 where size = 300', 'INDEX_CHANGED'],
-    ['audit_checkpoint.note', `update audit_checkpoint set note = replace(note, '300', '301') where size = 300`, 'SIGNATURE_INVALID'],
+    [
+      'audit_checkpoint.note',
+      `update audit_checkpoint set note = replace(note, '300', '301') where size = 300`,
+      'SIGNATURE_INVALID',
+    ],
     ['audit_checkpoint.note', `update audit_checkpoint set note = 'nothing' where size = 300`, 'NOTE_MALFORMED'],
   ])('%s: %s', async (_, statement, code) => {
     const findings = await after([statement])
@@ -192,7 +229,9 @@ describe('every column of every other table', () => {
   })
 
   test('erased values that are put back are found', async () => {
-    const findings = await after([`insert into audit_field select log, 3, subject, fields from audit_field where seq = 9`])
+    const findings = await after([
+      `insert into audit_field select log, 3, subject, fields from audit_field where seq = 9`,
+    ])
     expect(found(findings, 'FIELD_NOT_ERASED')).toMatchObject({ seq: 3 })
   })
 })
@@ -200,13 +239,28 @@ describe('every column of every other table', () => {
 /** Keeps the first `size` entries and makes everything agree with that, as a careful forger would. */
 const cutTo = async (path: string, size: number, change: (i: number) => string): Promise<void> => {
   using database = new DatabaseSync(path)
-  const rows = database.prepare('select id, leaf from audit_entry where seq < ? order by seq').all(size) as { id: string; leaf: Uint8Array }[]
+  const rows = database.prepare('select id, leaf from audit_entry where seq < ? order by seq').all(size) as {
+    id: string
+    leaf: Uint8Array
+  }[]
   const forged = createMemoryStore()
   await using log = openLog({ store: forged, origin: ORIGIN, limits: { maxBatchEntries: 1 } })
   for (const [i, { id }] of rows.entries()) await log.append({ type: 'tool.call', id, facts: { tool: change(i) } })
-  administer(path, 'delete from audit_entry', 'delete from audit_node', 'delete from audit_field', 'delete from audit_checkpoint')
+  administer(
+    path,
+    'delete from audit_entry',
+    'delete from audit_node',
+    'delete from audit_field',
+    'delete from audit_checkpoint',
+  )
   const head = await log.head()
-  administer(path, ['update audit_log set size = ?, last_hash = ?, last_at = ?, nodes = ?', head.size, head.lastHash, head.lastAt, head.nodes])
+  administer(path, [
+    'update audit_log set size = ?, last_hash = ?, last_at = ?, nodes = ?',
+    head.size,
+    head.lastHash,
+    head.lastAt,
+    head.nodes,
+  ])
   for (const { seq, id, leaf } of await forged.entries(ORIGIN, 0, size)) {
     administer(path, ['insert into audit_entry values (1, ?, ?, ?)', seq, id, leaf])
   }
@@ -217,7 +271,11 @@ const cutTo = async (path: string, size: number, change: (i: number) => string):
 
 describe('the whole log', () => {
   test('a dropped tail is found by the head, and with the head by the checkpoint', async () => {
-    const tail = ['delete from audit_entry where seq >= 500', 'delete from audit_field where seq >= 500', 'delete from audit_node where idx >= 1']
+    const tail = [
+      'delete from audit_entry where seq >= 500',
+      'delete from audit_field where seq >= 500',
+      'delete from audit_node where idx >= 1',
+    ]
     const byHead = await after(tail)
     expect(found(byHead, 'ENTRY_MISSING')).toMatchObject({ seq: 500 })
     expect(found(byHead, 'ROLLED_BACK')).toMatchObject({ seq: 500 })
@@ -245,18 +303,22 @@ describe('the whole log', () => {
     expect(findings[0]?.message).toContain('entries 300 to 349 are gone')
   })
 
-  test('a chain that was re-hashed as a whole agrees with itself, and not with what was signed', { timeout: 60_000 }, async () => {
-    using copy = scratch()
-    copyFileSync(home.path, copy.path)
-    await cutTo(copy.path, 305, (i) => (i === 304 ? 'forged' : 'search'))
-    expect((await examine(copy.path)).findings).toEqual([])
-    const { findings } = await examine(copy.path, [notes[0]])
-    expect(found(findings, 'HISTORY_REWRITTEN')).toMatchObject({ seq: 0 })
-    expect(found((await examine(copy.path, [notes[1]])).findings, 'ROLLED_BACK')).toBeDefined()
-    // With the checkpoints that lie in the database, too.
-    administer(copy.path, ['insert into audit_checkpoint values (1, 300, ?)', notes[0]])
-    expect(found((await examine(copy.path)).findings, 'HISTORY_REWRITTEN')).toBeDefined()
-  })
+  test(
+    'a chain that was re-hashed as a whole agrees with itself, and not with what was signed',
+    { timeout: 60_000 },
+    async () => {
+      using copy = scratch()
+      copyFileSync(home.path, copy.path)
+      await cutTo(copy.path, 305, (i) => (i === 304 ? 'forged' : 'search'))
+      expect((await examine(copy.path)).findings).toEqual([])
+      const { findings } = await examine(copy.path, [notes[0]])
+      expect(found(findings, 'HISTORY_REWRITTEN')).toMatchObject({ seq: 0 })
+      expect(found((await examine(copy.path, [notes[1]])).findings, 'ROLLED_BACK')).toBeDefined()
+      // With the checkpoints that lie in the database, too.
+      administer(copy.path, ['insert into audit_checkpoint values (1, 300, ?)', notes[0]])
+      expect(found((await examine(copy.path)).findings, 'HISTORY_REWRITTEN')).toBeDefined()
+    },
+  )
 
   test('a forged checkpoint is not signed by the log', async () => {
     const forger = createSigner({ name: ORIGIN, privateKey: generateKeyPairSync('ed25519').privateKey })
@@ -269,7 +331,8 @@ describe('the whole log', () => {
     const reader = async (word: string, size: number) => {
       const store = createMemoryStore()
       const log = openLog({ store, origin: ORIGIN })
-      for (let i = 0; i < size; i += 1) await log.append({ type: 'tool.call', id: `${i}`, facts: { i, ...(i === 20 && { word }) } })
+      for (let i = 0; i < size; i += 1)
+        await log.append({ type: 'tool.call', id: `${i}`, facts: { i, ...(i === 20 && { word }) } })
       const note = await signCheckpoint({ origin: ORIGIN, size, rootHash: await log.rootHash(size) }, signer)
       return { log, checkpoint: verifyCheckpoint(note, policy).checkpoint ?? expect.fail('signed') }
     }
@@ -282,7 +345,15 @@ describe('the whole log', () => {
       expect.objectContaining({ code: 'CONSISTENCY_UNPROVEN' }),
     ])
     expect(compareCheckpoints(other.checkpoint, longer.checkpoint, proof).length).toBe(1) // its clock made other times
-    expect(verifyConsistency({ oldSize: 40, oldRootHash: await longer.log.rootHash(40), size: 50, rootHash: longer.checkpoint.rootHash, proof })).toEqual([])
+    expect(
+      verifyConsistency({
+        oldSize: 40,
+        oldRootHash: await longer.log.rootHash(40),
+        size: 50,
+        rootHash: longer.checkpoint.rootHash,
+        proof,
+      }),
+    ).toEqual([])
   })
 
   test('the publisher signs nothing over a log that was changed or rolled back', async () => {
@@ -291,12 +362,18 @@ describe('the whole log', () => {
     copyFileSync(home.path, copy.path)
     const place = createFilePlace({ directory: elsewhere.directory })
     await place.keep({ origin: ORIGIN, size: 601, rootHash: new Uint8Array(32), note: notes[1] })
-    administer(copy.path, `update audit_entry set leaf = cast(replace(cast(leaf as text), 'search', 'sxarch') as blob) where seq = 400`)
+    administer(
+      copy.path,
+      `update audit_entry set leaf = cast(replace(cast(leaf as text), 'search', 'sxarch') as blob) where seq = 400`,
+    )
     {
       await using opened = open(copy.path, ORIGIN)
       await opened.log.append({ type: 'tool.call' })
       const publisher = createPublisher({ store: opened.store, signer, places: [place] })
-      await expect(publisher.publish()).rejects.toMatchObject({ code: 'AUDIT_FORKED', message: expect.stringContaining('entry 400 was changed') })
+      await expect(publisher.publish()).rejects.toMatchObject({
+        code: 'AUDIT_FORKED',
+        message: expect.stringContaining('entry 400 was changed'),
+      })
       await expect(publisher.publish()).rejects.toMatchObject({ code: 'AUDIT_FORKED' })
     }
     using shorter = scratch()

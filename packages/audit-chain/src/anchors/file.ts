@@ -28,7 +28,10 @@ export function createFilePlace({ directory }: FilePlaceOptions): CheckpointPlac
       const before = await last(origin, signal)
       const known = before === undefined ? 0 : parseCheckpoint(before).size
       if (known > size) {
-        throw new AuditError('AUDIT_ROLLED_BACK', `${fileOf(origin)} remembers size ${known}, and ${size} is to replace it`)
+        throw new AuditError(
+          'AUDIT_ROLLED_BACK',
+          `${fileOf(origin)} remembers size ${known}, and ${size} is to replace it`,
+        )
       }
       try {
         await mkdir(directory, { recursive: true })

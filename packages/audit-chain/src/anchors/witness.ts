@@ -48,14 +48,18 @@ export function createHttpWitness({ url, timeoutMs = 5000, fetch = globalThis.fe
       let oldSize = sizes.get(origin) ?? 0
       let reply = await post(checkpoint, oldSize, await prove(oldSize), signal)
       // 409 with a size: it has seen another tree than we thought. It gets the proof from there, once.
-      const seen = reply.status === 409 && /^(?:0|[1-9][0-9]{0,15})\n$/.test(reply.text) ? Number(reply.text) : undefined
+      const seen =
+        reply.status === 409 && /^(?:0|[1-9][0-9]{0,15})\n$/.test(reply.text) ? Number(reply.text) : undefined
       if (seen !== undefined && seen !== oldSize && seen <= size) {
         oldSize = seen
         reply = await post(checkpoint, oldSize, await prove(oldSize), signal)
       }
       if (reply.status !== 200) {
         const said = reply.text.slice(0, 200).trim()
-        throw new AuditError('AUDIT_WITNESS_REFUSED', `the witness ${url} refused size ${size}: ${reply.status} ${said}`)
+        throw new AuditError(
+          'AUDIT_WITNESS_REFUSED',
+          `the witness ${url} refused size ${size}: ${reply.status} ${said}`,
+        )
       }
       if (sizes.size >= MAX_ORIGINS) sizes.clear()
       sizes.set(origin, size)
@@ -69,7 +73,8 @@ async function readText(response: Response): Promise<string> {
   let sizeBytes = 0
   for await (const chunk of response.body ?? []) {
     sizeBytes += chunk.length
-    if (sizeBytes > MAX_REPLY_BYTES) throw new AuditError('AUDIT_ANCHOR_FAILED', `a witness sent over ${MAX_REPLY_BYTES} bytes`)
+    if (sizeBytes > MAX_REPLY_BYTES)
+      throw new AuditError('AUDIT_ANCHOR_FAILED', `a witness sent over ${MAX_REPLY_BYTES} bytes`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString()

@@ -46,17 +46,27 @@ export function createMemoryStore({ alongside }: MemoryStoreOptions = {}): Audit
       const sealed = seal(log.head)
       const ids = new Set<string>()
       for (const { id } of sealed.entries) {
-        if (log.ids.has(id) || ids.has(id)) throw new AuditError('AUDIT_ID_TAKEN', `${origin} has an entry ${id} already`)
+        if (log.ids.has(id) || ids.has(id))
+          throw new AuditError('AUDIT_ID_TAKEN', `${origin} has an entry ${id} already`)
         ids.add(id)
       }
       alongside?.(origin, sealed)
       write(log, sealed)
     },
     head: async (origin) => logs.get(origin)?.head,
-    origins: async (after = '') => [...logs.keys()].filter((origin) => origin > after).sort().slice(0, MAX_READ),
+    origins: async (after = '') =>
+      [...logs.keys()]
+        .filter((origin) => origin > after)
+        .sort()
+        .slice(0, MAX_READ),
     entries: async (origin, from, to) => logs.get(origin)?.entries.slice(from, Math.min(to, from + MAX_READ)) ?? [],
     async nodes(origin, level, from, to) {
-      return logs.get(origin)?.nodes.get(level)?.slice(from, Math.min(to, from + MAX_READ)) ?? []
+      return (
+        logs
+          .get(origin)
+          ?.nodes.get(level)
+          ?.slice(from, Math.min(to, from + MAX_READ)) ?? []
+      )
     },
     find: async (origin, id) => logs.get(origin)?.ids.get(id),
     async fields(origin, from, to) {
@@ -81,7 +91,12 @@ export function createMemoryStore({ alongside }: MemoryStoreOptions = {}): Audit
       checkpoints.sort((a, b) => a.size - b.size)
     },
     async checkpoints(origin, fromSize) {
-      return logs.get(origin)?.checkpoints.filter(({ size }) => size >= fromSize).slice(0, MAX_READ) ?? []
+      return (
+        logs
+          .get(origin)
+          ?.checkpoints.filter(({ size }) => size >= fromSize)
+          .slice(0, MAX_READ) ?? []
+      )
     },
     lastCheckpoint: async (origin) => logs.get(origin)?.checkpoints.at(-1),
     cursor: async (origin, follower) => logs.get(origin)?.cursors.get(follower) ?? 0,
@@ -107,7 +122,11 @@ function write(log: Log, { entries, nodes, erasures, head }: Sealed): void {
     log.ids.set(id, seq)
     if (fields !== undefined) log.fields.set(seq, { subject, fields })
   }
-  for (const node of nodes) log.nodes.set(node.level, [...(log.nodes.get(node.level) ?? []), node])
+  for (const node of nodes) {
+    const level = log.nodes.get(node.level)
+    if (level === undefined) log.nodes.set(node.level, [node])
+    else level.push(node)
+  }
   for (const erasure of erasures) erase(log, erasure)
   log.head = head
 }

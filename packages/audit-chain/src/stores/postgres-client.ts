@@ -4,7 +4,11 @@ export type PostgresRow = Readonly<Record<string, unknown>>
 
 export interface PostgresQueries {
   /** Parameters are `$1`, `$2`, …; with `prepare` the server keeps the plan. Without parameters, several statements may be sent. */
-  unsafe(query: string, parameters?: PostgresParameter[], options?: { prepare?: boolean }): PromiseLike<readonly PostgresRow[]>
+  unsafe(
+    query: string,
+    parameters?: PostgresParameter[],
+    options?: { prepare?: boolean },
+  ): PromiseLike<readonly PostgresRow[]>
 }
 
 export interface PostgresClient extends PostgresQueries {

@@ -20,10 +20,14 @@ export function fromPostgres(error: unknown, isCommitting = false): unknown {
     return new AuditError('AUDIT_ID_TAKEN', 'an entry with this id is in the log already', { cause: error })
   }
   if (isCommitting && CONNECTION.test(code)) {
-    return new AuditError('AUDIT_OUTCOME_UNKNOWN', `the connection was lost while committing: ${error.message}`, { cause: error })
+    return new AuditError('AUDIT_OUTCOME_UNKNOWN', `the connection was lost while committing: ${error.message}`, {
+      cause: error,
+    })
   }
   const known = CODES.find(([pattern]) => pattern.test(code))
   const isSqlState = /^[0-9A-Z]{5}$/.test(code)
   if (known === undefined && !isSqlState) return error
-  return new AuditError(known?.[1] ?? 'AUDIT_STORE_FAILED', `the database cannot be used: ${error.message}`, { cause: error })
+  return new AuditError(known?.[1] ?? 'AUDIT_STORE_FAILED', `the database cannot be used: ${error.message}`, {
+    cause: error,
+  })
 }

@@ -7,7 +7,16 @@ import { fromPostgres } from './postgres-errors.ts'
 
 type Reader = Pick<
   AuditStore,
-  'head' | 'origins' | 'entries' | 'nodes' | 'find' | 'fields' | 'bySubject' | 'checkpoints' | 'lastCheckpoint' | 'cursor'
+  | 'head'
+  | 'origins'
+  | 'entries'
+  | 'nodes'
+  | 'find'
+  | 'fields'
+  | 'bySubject'
+  | 'checkpoints'
+  | 'lastCheckpoint'
+  | 'cursor'
 >
 
 const LOG = '(select log from audit_log where origin = $1)'
@@ -43,7 +52,12 @@ export function createReader(sql: PostgresClient, timeoutMs: number): Reader {
     async nodes(origin, level, from, to) {
       const text = `select idx::float8, hash from audit_node
         where log = ${LOG} and level = $2 and idx >= $3 and idx < $4 order by idx limit ${MAX_READ}`
-      const rows = await query<{ idx: number; hash: Uint8Array }>(text, [origin, String(level), String(from), String(to)])
+      const rows = await query<{ idx: number; hash: Uint8Array }>(text, [
+        origin,
+        String(level),
+        String(from),
+        String(to),
+      ])
       return rows.map(({ idx, hash }) => ({ level, index: idx, hash }))
     },
     async find(origin, id) {
@@ -75,7 +89,9 @@ export function createReader(sql: PostgresClient, timeoutMs: number): Reader {
     },
     async cursor(origin, follower) {
       return (
-        (await seqs(`select seq::float8 from audit_cursor where log = ${LOG} and follower = $2`, [origin, follower]))[0] ?? 0
+        (
+          await seqs(`select seq::float8 from audit_cursor where log = ${LOG} and follower = $2`, [origin, follower])
+        )[0] ?? 0
       )
     },
   }

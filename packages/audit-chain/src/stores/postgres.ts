@@ -68,7 +68,8 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
 
   /** The row is made outside of the transaction that uses it, so that two first appends do not wait for each other twice. */
   const lock = async (transaction: PostgresQueries, origin: string): Promise<{ log: string; head: Head }> => {
-    const select = 'select log::text, size::float8, last_hash, last_at::float8, nodes from audit_log where origin = $1 for update'
+    const select =
+      'select log::text, size::float8, last_hash, last_at::float8, nodes from audit_log where origin = $1 for update'
     const [, rows] = await Promise.all([
       run(transaction, `select set_config('lock_timeout', $1, true)`, [String(lockTimeoutMs)]),
       run(transaction, select, [origin]),
@@ -174,7 +175,7 @@ async function erase(transaction: PostgresQueries, log: string, { from, to, name
     return
   }
   const keepsSubject = !names.includes('subject')
-  for (let next = from; next < to; ) {
+  for (let next = from; next < to;) {
     const page = `select seq::float8, subject, fields from audit_field
       where log = $1 and seq >= $2 and seq < $3 order by seq limit 1000`
     const rows = await run(transaction, page, [log, String(next), String(to)])
@@ -184,7 +185,13 @@ async function erase(transaction: PostgresQueries, log: string, { from, to, name
       const rest = dropFields(row['fields'] as Uint8Array, names)
       const update = 'update audit_field set subject = $3, fields = $4 where log = $1 and seq = $2'
       if (rest === undefined) await run(transaction, remove, [log, String(seq), String(seq + 1)])
-      else await run(transaction, update, [log, String(seq), keepsSubject ? (row['subject'] as string | null) : null, rest])
+      else
+        await run(transaction, update, [
+          log,
+          String(seq),
+          keepsSubject ? (row['subject'] as string | null) : null,
+          rest,
+        ])
       next = seq + 1
     }
   }
@@ -225,9 +232,16 @@ async function checkDurability(sql: PostgresClient, timeoutMs: number): Promise<
   } catch (error) {
     throw fromPostgres(error)
   }
-  throw new AuditError('AUDIT_STORE_UNSAFE', 'fsync or synchronous_commit is off: a power cut would take commits with it')
+  throw new AuditError(
+    'AUDIT_STORE_UNSAFE',
+    'fsync or synchronous_commit is off: a power cut would take commits with it',
+  )
 }
 
-function run(queries: PostgresQueries, query: string, parameters: PostgresParameter[] = []): Promise<readonly PostgresRow[]> {
+function run(
+  queries: PostgresQueries,
+  query: string,
+  parameters: PostgresParameter[] = [],
+): Promise<readonly PostgresRow[]> {
   return Promise.resolve(queries.unsafe(query, parameters, { prepare: true }))
 }

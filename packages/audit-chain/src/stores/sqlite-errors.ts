@@ -27,7 +27,9 @@ export function fromSqlite(error: unknown, isCommitting = false): unknown {
   }
   // A failed write while committing may or may not have reached the disk.
   if (isCommitting && IOERR_FULL_DISK.has(extended)) {
-    return new AuditError('AUDIT_OUTCOME_UNKNOWN', `the disk failed while committing: ${error.message}`, { cause: error })
+    return new AuditError('AUDIT_OUTCOME_UNKNOWN', `the disk failed while committing: ${error.message}`, {
+      cause: error,
+    })
   }
   const code = CODES[extended & 0xff] ?? 'AUDIT_STORE_FAILED'
   return new AuditError(code, `the database cannot be used: ${error.message}`, { cause: error })

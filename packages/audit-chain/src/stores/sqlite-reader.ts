@@ -6,7 +6,16 @@ import { headOf, type FieldRow } from './sqlite-statements.ts'
 
 type Reader = Pick<
   AuditStore,
-  'head' | 'origins' | 'entries' | 'nodes' | 'find' | 'fields' | 'bySubject' | 'checkpoints' | 'lastCheckpoint' | 'cursor'
+  | 'head'
+  | 'origins'
+  | 'entries'
+  | 'nodes'
+  | 'find'
+  | 'fields'
+  | 'bySubject'
+  | 'checkpoints'
+  | 'lastCheckpoint'
+  | 'cursor'
 > & {
   /** Whether the write-ahead log could be emptied. */
   truncateWal(): boolean

@@ -44,7 +44,7 @@ export function prepareStatements(database: DatabaseSync): Statements {
     deleteFields: database.prepare('delete from audit_field where log = ? and seq >= ? and seq < ?'),
     replaceFields: database.prepare('update audit_field set subject = ?, fields = ? where log = ? and seq = ?'),
     *fieldsIn(log, from, to) {
-      for (let next = from; ; ) {
+      for (let next = from; ;) {
         const rows = selectFields.all(log, next, to) as FieldRow[]
         yield* rows
         const last = rows.at(-1)

@@ -31,7 +31,9 @@ export function openSqlite(path: string): DatabaseSync {
   try {
     const database = new DatabaseSync(path, { timeout: 0, enableForeignKeyConstraints: false })
     // 8 KiB pages hold several entries each; measured 20 % faster than 4 KiB.
-    database.exec('pragma page_size=8192; pragma journal_mode=wal; pragma synchronous=full; pragma secure_delete=on; pragma wal_autocheckpoint=4000')
+    database.exec(
+      'pragma page_size=8192; pragma journal_mode=wal; pragma synchronous=full; pragma secure_delete=on; pragma wal_autocheckpoint=4000',
+    )
     return database
   } catch (error) {
     throw fromSqlite(error)

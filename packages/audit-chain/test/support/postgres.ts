@@ -31,7 +31,13 @@ export async function startPostgres(...flags: string[]): Promise<Server | string
     persistent: true,
     createPostgresUser: userInfo().uid === 0,
     initdbFlags: ['--encoding=UTF8', '--no-sync'],
-    postgresFlags: ['-c', 'unix_socket_directories=', '-c', 'shared_buffers=64MB', ...flags.flatMap((flag) => ['-c', flag])],
+    postgresFlags: [
+      '-c',
+      'unix_socket_directories=',
+      '-c',
+      'shared_buffers=64MB',
+      ...flags.flatMap((flag) => ['-c', flag]),
+    ],
     onLog: (text) => said.push(String(text)),
     onError: (text) => said.push(String(text)),
   })

@@ -17,7 +17,11 @@ export function scratch(): Scratch {
   }
 }
 
-export type Opened = AsyncDisposable & { readonly store: AuditStore; readonly log: AuditLog; readonly database: DatabaseSync }
+export type Opened = AsyncDisposable & {
+  readonly store: AuditStore
+  readonly log: AuditLog
+  readonly database: DatabaseSync
+}
 
 export function open(path: string, origin: string, limits: Partial<AuditLimits> = {}): Opened {
   const database = openSqlite(path)
@@ -35,7 +39,10 @@ export function open(path: string, origin: string, limits: Partial<AuditLimits> 
 }
 
 /** Statements of an administrator who first removes what stands in the way. */
-export function administer(path: string, ...statements: readonly (string | readonly [string, ...SQLInputValue[]])[]): void {
+export function administer(
+  path: string,
+  ...statements: readonly (string | readonly [string, ...SQLInputValue[]])[]
+): void {
   using database = new DatabaseSync(path, { enableForeignKeyConstraints: false })
   const triggers = database.prepare(`select name from sqlite_master where type = 'trigger'`).all()
   for (const { name } of triggers) database.exec(`drop trigger ${String(name)}`)

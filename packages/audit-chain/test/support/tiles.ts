@@ -3,7 +3,7 @@ import { nodeHash, type ReadTile } from '@mcp-gateway/audit-chain/verify'
 /** The tiles of a tree that is in memory. */
 export function tilesOf(leafHashes: readonly Uint8Array[]): ReadTile {
   const levels: (readonly Uint8Array[])[] = [leafHashes]
-  for (let row = leafHashes; row.length >= 256; ) {
+  for (let row = leafHashes; row.length >= 256;) {
     const above: Uint8Array[] = []
     for (let i = 0; i + 256 <= row.length; i += 256) above.push(fold(row.slice(i, i + 256)))
     levels.push(above)
