@@ -8,7 +8,7 @@ export type JsonValue = null | boolean | number | string | readonly JsonValue[] 
 export type JsonObject = { readonly [name: string]: JsonValue }
 
 /** Deeper values are refused: writing and reading recurse. */
-export const MAX_DEPTH = 32
+const MAX_DEPTH = 32
 
 /** @throws AuditError AUDIT_ENTRY_INVALID for what has no canonical form: NaN, lone surrogates, undefined, cycles */
 export function canonicalize(value: JsonValue): string {
@@ -106,8 +106,9 @@ function isSorted(value: JsonValue): boolean {
   if (typeof value !== 'object' || value === null) return true
   if (Array.isArray(value)) return value.every(isSorted)
   let previous = ''
-  for (const name in value) {
-    if (name < previous || !isSorted((value as JsonObject)[name] as JsonValue)) return false
+  const members = value as JsonObject
+  for (const name in members) {
+    if (name < previous || !isSorted(members[name] as JsonValue)) return false
     previous = name
   }
   return true

@@ -45,7 +45,7 @@ export type FindingList = {
   readonly list: () => Finding[]
 }
 
-export const MAX_FINDINGS = 1000
+const MAX_FINDINGS = 1000
 
 export function createFindingList(limit: number = MAX_FINDINGS): FindingList {
   const findings: Finding[] = []

@@ -10,7 +10,7 @@ import type { Finding } from './finding.ts'
 import { isKeyName, type VerifierKey } from './verifier-key.ts'
 
 /** A note with more signatures, or more bytes, is not read. */
-export const MAX_NOTE_SIGNATURES = 64
+const MAX_NOTE_SIGNATURES = 64
 export const MAX_NOTE_BYTES = 65_536
 
 export type NoteSignature = {

@@ -43,7 +43,7 @@ export function createRange(size = 0, initial: readonly Uint8Array[] = []): Comp
 }
 
 /** How many nodes a compact range of `size` leaves has. */
-export function countBits(size: number): number {
+function countBits(size: number): number {
   let count = 0
   for (let rest = size; rest > 0; rest = Math.floor(rest / 2)) count += rest % 2
   return count

@@ -36,7 +36,7 @@ export function seal(head: Head, drafts: readonly Draft[], now: number): Sealed 
   return { entries, nodes, erasures, head: newHead }
 }
 
-export function splitNodes(nodes: Uint8Array): Uint8Array[] {
+function splitNodes(nodes: Uint8Array): Uint8Array[] {
   return Array.from({ length: Math.ceil(nodes.length / HASH_BYTES) }, (_, i) =>
     nodes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES),
   )

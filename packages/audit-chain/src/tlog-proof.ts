@@ -15,7 +15,7 @@ const HEADER = 'c2sp.org/tlog-proof@v1'
 /** More hashes than any tree of 2^63 leaves needs. */
 const MAX_HASHES = 63
 /** Characters of the base64 of `extra`. */
-export const MAX_EXTRA_LENGTH = 65_536
+const MAX_EXTRA_LENGTH = 65_536
 
 export type TlogProof = {
   readonly index: number

@@ -6,7 +6,7 @@ import { AuditError } from './errors.ts'
 import { parseVerifierKey, type VerifierKey } from './verifier-key.ts'
 
 /** Lines beyond this are refused; tlog-policy asks for 32 logs, 32 witnesses and 32 groups at least. */
-export const MAX_POLICY_LINES = 1024
+const MAX_POLICY_LINES = 1024
 
 export type TrustPolicy = {
   readonly logs: readonly VerifierKey[]

@@ -65,7 +65,7 @@ describe('canonicalize', () => {
     ['a lone surrogate', 'a\ud800'],
     ['a lone surrogate in a name', { '\udc00': 1 }],
     ['undefined', { a: undefined }],
-    ['a hole', [1, , 2]],
+    ['a hole', Object.assign([1], { length: 2 })],
     ['a function', { a: () => 1 }],
     ['a bigint', 1n],
     ['a date', new Date(0)],

@@ -38,7 +38,7 @@ export async function startPostgres(...flags: string[]): Promise<Server | string
       'shared_buffers=64MB',
       ...flags.flatMap((flag) => ['-c', flag]),
     ],
-    onLog: (text) => said.push(String(text)),
+    onLog: (text) => said.push(text),
     onError: (text) => said.push(String(text)),
   })
   try {
