@@ -21,8 +21,9 @@ export type Disclosure = {
 
 const BLOCK_BYTES = 64
 const SCRATCH_BYTES = 65_536
-const inner = Buffer.alloc(BLOCK_BYTES + SCRATCH_BYTES)
-const outer = Buffer.alloc(BLOCK_BYTES + HASH_BYTES)
+// Keys are half a block long: the second half of both pads never changes.
+const inner = Buffer.alloc(BLOCK_BYTES + SCRATCH_BYTES, 0x36)
+const outer = Buffer.alloc(BLOCK_BYTES + HASH_BYTES, 0x5c)
 
 /**
  * HMAC-SHA256 (RFC 2104) in lower-case hex. By hand for usual sizes, because `createHmac` costs 8.6 µs on node 24.21 and
@@ -31,8 +32,6 @@ const outer = Buffer.alloc(BLOCK_BYTES + HASH_BYTES)
 export function commitTo(key: Uint8Array, value: Uint8Array): string {
   if (key.length !== HASH_BYTES) throw new RangeError(`a field key has ${HASH_BYTES} bytes`)
   if (value.length > SCRATCH_BYTES) return createHmac('sha256', key).update(value).digest('hex')
-  inner.fill(0x36, 0, BLOCK_BYTES)
-  outer.fill(0x5c, 0, BLOCK_BYTES)
   for (let i = 0; i < HASH_BYTES; i += 1) {
     const byte = key[i] as number
     inner[i] = 0x36 ^ byte

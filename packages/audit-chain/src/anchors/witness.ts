@@ -2,6 +2,7 @@
 import type { SignedCheckpoint, Witness } from '../anchor.ts'
 import { encodeBase64 } from '../base64.ts'
 import { AuditError } from '../errors.ts'
+import { readBody } from './read-body.ts'
 
 export type HttpWitnessOptions = {
   /** The submission prefix, without a slash at its end. */
@@ -33,7 +34,7 @@ export function createHttpWitness({ url, timeoutMs = 5000, fetch = globalThis.fe
         body,
         signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       })
-      return { status: response.status, text: await readText(response) }
+      return { status: response.status, text: (await readBody(response, MAX_REPLY_BYTES)).toString() }
     } catch (error) {
       signal?.throwIfAborted()
       if (error instanceof AuditError) throw error
@@ -66,16 +67,4 @@ export function createHttpWitness({ url, timeoutMs = 5000, fetch = globalThis.fe
       return reply.text
     },
   }
-}
-
-async function readText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let sizeBytes = 0
-  for await (const chunk of response.body ?? []) {
-    sizeBytes += chunk.length
-    if (sizeBytes > MAX_REPLY_BYTES)
-      throw new AuditError('AUDIT_ANCHOR_FAILED', `a witness sent over ${MAX_REPLY_BYTES} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString()
 }
