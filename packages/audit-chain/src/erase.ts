@@ -5,6 +5,7 @@
 import type { EntryInput } from './draft.ts'
 import { AuditError } from './errors.ts'
 import type { Receipt } from './log.ts'
+import type { Range } from './ranges.ts'
 import type { AuditStore, Erasure, Head } from './store.ts'
 
 export type EraseRequest = {
@@ -23,8 +24,9 @@ export type EraseResult = {
   readonly receipts: readonly Receipt[]
 }
 
-/** [from, to) pairs in one erasure entry; more make more entries. */
+/** [from, to) pairs in one erasure entry, and entries that one transaction erases; more make more erasure entries. */
 const MAX_RANGES = 500
+const MAX_ENTRIES = 10_000
 
 export type EraserOptions = {
   readonly store: AuditStore
@@ -55,16 +57,14 @@ export function createEraser({
   }
 }
 
-type Range = readonly [from: number, to: number]
-
 async function* within({ from, to }: { from: number; to: number }, size: number): AsyncGenerator<readonly Range[]> {
   if (!(Number.isSafeInteger(from) && from >= 0 && from < to && to <= size)) {
     throw new AuditError('AUDIT_NOT_FOUND', `there are no entries [${from}, ${to}) in a log of ${size}`)
   }
-  yield [[from, to]]
+  for (let next = from; next < to; next += MAX_ENTRIES) yield [[next, Math.min(next + MAX_ENTRIES, to)]]
 }
 
-/** Positions found in pages, neighbours joined. They are found again by the position, so erasing them does not disturb. */
+/** Positions found in pages, neighbours joined. The next page begins behind the last position, so erasing does not disturb. */
 async function* rangesOf(
   store: AuditStore,
   origin: string,
@@ -72,13 +72,19 @@ async function* rangesOf(
   size: number,
 ): AsyncGenerator<readonly Range[]> {
   let ranges: [number, number][] = []
+  let count = 0
   for (let from = 0; from < size;) {
     const found = await store.bySubject(origin, subject, from)
     for (const seq of found) {
+      if (seq >= size) break
       const last = ranges.at(-1)
       if (last?.[1] === seq) last[1] = seq + 1
       else ranges.push([seq, seq + 1])
-      if (ranges.length > MAX_RANGES) yield ranges.splice(0, MAX_RANGES)
+      count += 1
+      if (ranges.length < MAX_RANGES && count < MAX_ENTRIES) continue
+      yield ranges
+      ranges = []
+      count = 0
     }
     from = (found.at(-1) ?? size) + 1
   }

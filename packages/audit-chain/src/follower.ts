@@ -3,9 +3,16 @@
  * each entry is handled at least once, in order, over restarts; `(log, seq)` tells a repetition.
  */
 import { readEntry } from './entry.ts'
+import type { Disclosure } from './commitment.ts'
+import { unpackFields } from './field-pack.ts'
 import type { LoggedEntry } from './log.ts'
 import { waitFor } from './pause.ts'
 import { MAX_READ, type AuditStore } from './store.ts'
+
+export type FollowedEntry = LoggedEntry & {
+  /** Its fields as far as they are not erased by now, each with the key that proves it. */
+  readonly fields: readonly Disclosure[]
+}
 
 export type FollowerOptions = {
   readonly store: AuditStore
@@ -15,7 +22,7 @@ export type FollowerOptions = {
   /** Entries in one batch, at most MAX_READ. @default 256 */
   readonly maxBatch?: number
   /** Durable when it resolves. When it throws, the batch comes again. */
-  readonly handle: (entries: readonly LoggedEntry[], signal: AbortSignal) => Promise<void>
+  readonly handle: (entries: readonly FollowedEntry[], signal: AbortSignal) => Promise<void>
 }
 
 export type Follower = {
@@ -41,11 +48,16 @@ export function createFollower({ store, origin, name, maxBatch = 256, handle }: 
       signal.throwIfAborted()
       const rows = await store.entries(origin, next, next + maxBatch)
       if (rows.length === 0) return next - start
-      await handle(
-        rows.map(({ seq, leaf }) => ({ seq, leaf, entry: readEntry(leaf) })),
-        signal,
-      )
-      next = (rows.at(-1)?.seq ?? next) + 1
+      const to = (rows.at(-1)?.seq ?? next) + 1
+      const fields = new Map((await store.fields(origin, next, to)).map((row) => [row.seq, unpackFields(row.fields)]))
+      const entries = rows.map(({ seq, leaf }) => ({
+        seq,
+        leaf,
+        entry: readEntry(leaf),
+        fields: fields.get(seq) ?? [],
+      }))
+      await handle(entries, signal)
+      next = to
       await store.setCursor(origin, name, next)
     }
   }

@@ -8,6 +8,10 @@
 import { AuditError } from './errors.ts'
 import type { AuditLimits } from './limits.ts'
 
+function isOnesFault(error: unknown): boolean {
+  return !(error instanceof AuditError) || error.code === 'AUDIT_ID_TAKEN'
+}
+
 export type GroupCommit<T, R> = AsyncDisposable & {
   /**
    * Resolves when the item is committed. Aborting takes it back while it still waits in the queue, and has no effect later.
@@ -85,8 +89,8 @@ export function createGroupCommit<T, R>(
       const results = await commit(batch.map(({ item }) => item))
       for (const [i, { resolve }] of batch.entries()) resolve(results[i] as R)
     } catch (error) {
-      // One caller's id must not cost the others their entries: found out one by one.
-      if (error instanceof AuditError && error.code === 'AUDIT_ID_TAKEN' && batch.length > 1) {
+      // Nothing was written. One caller's id, or attachment, must not cost the others their entries: found out one by one.
+      if (batch.length > 1 && isOnesFault(error)) {
         for (const waiting of batch) await commitAll([waiting])
       } else {
         for (const { reject } of batch) reject(error)

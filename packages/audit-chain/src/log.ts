@@ -128,6 +128,12 @@ export function openLog(options: LogOptions): AuditLog {
     }
   }
 
+  const entry = async (seq: number): Promise<LoggedEntry> => {
+    const [row] = await store.entries(origin, seq, seq + 1)
+    if (row === undefined) throw new AuditError('AUDIT_NOT_FOUND', `${origin} has no entry ${seq}`)
+    return { seq, leaf: row.leaf, entry: readEntry(row.leaf) }
+  }
+
   return {
     origin,
     newId,
@@ -140,14 +146,10 @@ export function openLog(options: LogOptions): AuditLog {
       if (input.type === 'erasure') throw new AuditError('AUDIT_ENTRY_INVALID', 'only `erase` writes erasures')
       return await write(input, [], signal)
     },
-    async entry(seq) {
-      const [row] = await store.entries(origin, seq, seq + 1)
-      if (row === undefined) throw new AuditError('AUDIT_NOT_FOUND', `${origin} has no entry ${seq}`)
-      return { seq, leaf: row.leaf, entry: readEntry(row.leaf) }
-    },
+    entry,
     find: (id) => store.find(origin, id),
     async findTime(at) {
-      return await findTime(async (seq) => Date.parse((await this.entry(seq)).entry.ts), (await head()).size, at)
+      return await findTime(async (seq) => Date.parse((await entry(seq)).entry.ts), (await head()).size, at)
     },
     async disclose(seq) {
       const [row] = await store.fields(origin, seq, seq + 1)

@@ -208,6 +208,20 @@ function keeping(test: Test): ConformanceTest[] {
         )
       }
     }),
+    test('whatever is written in the same turn does not get into the way of another', async ({ store }) => {
+      await using log = openLog({ store, origin: ORIGIN })
+      await using other = openLog({ store, origin: `${ORIGIN}/2` })
+      const work = Array.from({ length: 20 }, (_, i) => [
+        log.append({ type: 'test' }).then(() => undefined),
+        store.setCursor(ORIGIN, 'export', i),
+        store.addCheckpoint(ORIGIN, { size: i, note: `${i}` }),
+        other.append({ type: 'test' }).then(() => undefined),
+      ])
+      await Promise.all(work.flat())
+      assert.equal((await log.head()).size + (await other.head()).size, 40)
+      assert.equal((await store.checkpoints(ORIGIN, 0)).length, 20)
+      assert.deepEqual((await examineLog({ store, origin: ORIGIN })).findings, [])
+    }),
     test('a cursor is where it was put', async ({ store, reopen }) => {
       assert.equal(await store.cursor(ORIGIN, 'export'), 0)
       await store.setCursor(ORIGIN, 'export', 7)

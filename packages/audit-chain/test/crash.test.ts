@@ -137,7 +137,7 @@ describe.skipIf(typeof server === 'string')(
       },
     )
 
-    const total = Number(process.env['AUDIT_ENTRIES'] ?? 20_000)
+    const total = Number(process.env['AUDIT_ENTRIES'] ?? 100_000)
     test(`four processes append ${total} entries to one log: no gap, no fork`, { timeout: 300_000 }, async () => {
       const owner = await createDatabase('four')
       const sql = connect(owner)

@@ -85,6 +85,20 @@ describe('sqlite', () => {
     expect((await examineLog({ store, origin: ORIGIN })).findings).toEqual([])
   })
 
+  test('a long range is erased in several transactions, each with its entry', async () => {
+    using home = scratch()
+    await using opened = open(home.path, ORIGIN, { maxOutstanding: 30_000 })
+    const { log, store } = opened
+    await fill(log, 21_000)
+    const { entries, receipts } = await log.erase({ what: { from: 0, to: 21_000 }, reason: 'retention', by: 'policy' })
+    expect([entries, receipts.length]).toEqual([21_000, 3])
+    await fill(log, 3000)
+    const again = await log.erase({ what: { subject: ADA }, reason: 'asked', by: 'key-7' })
+    expect([again.entries, again.receipts.length]).toEqual([600, 2])
+    for (const secret of SECRETS) expect(grep(home.directory, secret), secret).toEqual([])
+    expect((await examineLog({ store, origin: ORIGIN })).findings).toEqual([])
+  })
+
   test('a reader that holds the old pages is reported, and scrubbing again works', async () => {
     using home = scratch()
     await using opened = open(home.path, ORIGIN)

@@ -120,9 +120,18 @@ describe('sqlite', () => {
     })
     await using log = openLog({ store, origin: ORIGIN })
     const { id } = await log.append({ type: 'test', attachment: 7 })
-    await expect(log.append({ type: 'test', attachment: 'fail' })).rejects.toThrow('no budget')
-    expect(database.prepare('select * from usage').all()).toEqual([{ id, cost: 7 }])
-    expect((await log.head()).size).toBe(1)
+    // One who fails does not take the others of the batch along.
+    const outcomes = await Promise.allSettled(
+      [1, 'fail', 2].map((attachment) => log.append({ type: 'test', id: `call-${attachment}`, attachment })),
+    )
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect(outcomes[1]).toMatchObject({ reason: { message: 'no budget' } })
+    expect(database.prepare('select * from usage').all()).toEqual([
+      { id, cost: 7 },
+      { id: 'call-1', cost: 1 },
+      { id: 'call-2', cost: 2 },
+    ])
+    expect((await log.head()).size).toBe(3)
   })
 })
 

@@ -18,6 +18,7 @@ import {
   parseTilePath,
   readMetaEntry,
   type AuditStore,
+  type FollowedEntry,
 } from '@mcp-gateway/audit-chain'
 import { createFilePlace } from '@mcp-gateway/audit-chain/anchors/file'
 import { createObjectStorePlace } from '@mcp-gateway/audit-chain/anchors/object-store'
@@ -33,6 +34,7 @@ import {
   trustLogs,
   verifyCheckpoint,
   verifyConsistency,
+  verifyDisclosure,
   verifyTlogProof,
   type TrustPolicy,
 } from '@mcp-gateway/audit-chain/verify'
@@ -439,6 +441,26 @@ describe('followers', () => {
     expect(await make().catchUp(signal)).toBe(700)
     expect(await make().catchUp(signal)).toBe(0)
     expect(seen).toEqual([...Array(1000).keys()])
+  })
+
+  test('fields come along, with what proves them, as long as they are not erased', async () => {
+    const store = createMemoryStore()
+    await using log = openLog({ store, origin: ORIGIN })
+    for (const subject of ['ada', 'bob']) await log.append({ type: 'test', subject, fields: { args: subject } })
+    await log.erase({ what: { subject: 'ada' }, reason: 'asked', by: 'key-7' })
+    const seen: [number, string[]][] = []
+    const handle = async (entries: readonly FollowedEntry[]) => {
+      for (const { seq, leaf, fields } of entries) {
+        seen.push([seq, fields.map(({ name }) => name)])
+        for (const field of fields) expect(verifyDisclosure(leaf, field)).toEqual([])
+      }
+    }
+    await createFollower({ store, origin: ORIGIN, name: 'export', handle }).catchUp(new AbortController().signal)
+    expect(seen).toEqual([
+      [0, []],
+      [1, ['args', 'subject']],
+      [2, []],
+    ])
   })
 
   test('run follows a growing log until it is aborted, backing off after errors', async () => {

@@ -54,7 +54,8 @@ export function createSqliteStore({ database, busyTimeoutMs = 2000, alongside }:
 
   /** `work` is synchronous: nothing else of this process gets between BEGIN and COMMIT. */
   const transact = async <T>(work: () => T): Promise<T> => {
-    await begin(database, busyTimeoutMs)
+    const deadline = Date.now() + busyTimeoutMs
+    while (!begin(database, Date.now() >= deadline)) await sleep(BUSY_POLL_MS)
     let isCommitting = false
     try {
       const result = work()
@@ -108,15 +109,16 @@ export function createSqliteStore({ database, busyTimeoutMs = 2000, alongside }:
   }
 }
 
-async function begin(database: DatabaseSync, busyTimeoutMs: number): Promise<void> {
-  const deadline = Date.now() + busyTimeoutMs
-  for (;;) {
-    try {
-      return database.exec('begin immediate')
-    } catch (error) {
-      if (!isBusy(error) || Date.now() >= deadline) throw fromSqlite(error)
-    }
-    await sleep(BUSY_POLL_MS)
+/** Whether the write lock was there. In the same turn as what follows, so that two transactions cannot meet on one handle. */
+function begin(database: DatabaseSync, isLastAttempt: boolean): boolean {
+  try {
+    // Somebody who shares the handle may be in a transaction of their own.
+    if (database.isOpen && database.isTransaction && !isLastAttempt) return false
+    database.exec('begin immediate')
+    return true
+  } catch (error) {
+    if (!isBusy(error) || isLastAttempt) throw fromSqlite(error)
+    return false
   }
 }
 
