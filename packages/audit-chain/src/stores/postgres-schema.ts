@@ -7,7 +7,7 @@ import type { PostgresClient } from './postgres-client.ts'
 const APPEND_ONLY = ['audit_entry', 'audit_node', 'audit_checkpoint']
 
 /** Statements that can be run again; run them as the owner, not as the role that writes. */
-export const POSTGRES_SCHEMA = `
+export const POSTGRES_SCHEMA: string = `
 create table if not exists audit_log (
   log bigint generated always as identity primary key,
   origin text collate "C" not null unique,

@@ -2,7 +2,7 @@
  * The tables. Triggers refuse what no writer of ours does; whoever owns the file can drop them, and then the signed
  * checkpoints tell.
  */
-export const SQLITE_SCHEMA = `
+export const SQLITE_SCHEMA: string = `
 create table if not exists audit_log (
   log integer primary key,
   origin text not null unique,
