@@ -4,6 +4,7 @@
  */
 import { decodeBase64, encodeBase64 } from './base64.ts'
 import { verifyCheckpoint, type Checkpoint } from './checkpoint.ts'
+import { readEntry, type Entry } from './entry.ts'
 import { AuditError } from './errors.ts'
 import type { Finding } from './finding.ts'
 import { HASH_BYTES, leafHash } from './hash.ts'
@@ -75,6 +76,30 @@ export function verifyTlogProof(text: string, leaf: Uint8Array, policy: TrustPol
   const { size, rootHash } = checkpoint
   const unproven = verifyInclusion({ index, size, rootHash, proof, leafHash: leafHash(leaf) })
   return { checkpoint: unproven.length === 0 ? checkpoint : undefined, signatures, findings: unproven }
+}
+
+export type EntryProofReading = ProofReading & {
+  /** Only when nothing was found. */
+  readonly entry: Entry | undefined
+}
+
+/** The same for an entry of ours, which also has to say of itself that it stands in that log at that position. */
+export function verifyEntryProof(text: string, leaf: Uint8Array, policy: TrustPolicy): EntryProofReading {
+  let entry: Entry
+  try {
+    entry = readEntry(leaf)
+  } catch (error) {
+    if (!(error instanceof AuditError)) throw error
+    const findings: Finding[] = [{ code: 'ENTRY_MALFORMED', message: error.message }]
+    return { entry: undefined, checkpoint: undefined, signatures: [], findings }
+  }
+  const reading = verifyTlogProof(text, leaf, policy, entry.log)
+  if (reading.checkpoint === undefined) return { ...reading, entry: undefined }
+  const { index } = parseTlogProof(text)
+  if (entry.seq === index) return { ...reading, entry }
+  const message = `at position ${index} of the tree stands entry ${entry.seq}`
+  const findings: Finding[] = [{ code: 'ENTRY_MISPLACED', origin: entry.log, seq: index, id: entry.id, message }]
+  return { ...reading, entry: undefined, checkpoint: undefined, findings }
 }
 
 function malformed(message: string): AuditError {

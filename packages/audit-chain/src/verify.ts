@@ -16,6 +16,13 @@ export { EMPTY_ROOT, genesisHash, leafHash, nodeHash } from './hash.ts'
 export { verifyConsistency, verifyInclusion, type ConsistencyClaim, type InclusionClaim } from './merkle.ts'
 export { parseNote, verifySignatures, type Note, type NoteSignature, type VerifiedSignature } from './note.ts'
 export { proveConsistency, proveInclusion, rootAt, type ReadTile } from './prove.ts'
-export { parseTlogProof, verifyTlogProof, type ProofReading, type TlogProof } from './tlog-proof.ts'
+export {
+  parseTlogProof,
+  verifyEntryProof,
+  verifyTlogProof,
+  type EntryProofReading,
+  type ProofReading,
+  type TlogProof,
+} from './tlog-proof.ts'
 export { parsePolicy, trustLogs, type TrustPolicy } from './trust-policy.ts'
 export { parseVerifierKey, verifierKeyOf, type KeyRole, type VerifierKey } from './verifier-key.ts'

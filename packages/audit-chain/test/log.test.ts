@@ -180,6 +180,16 @@ describe('group commit', () => {
     await log[Symbol.asyncDispose]()
   })
 
+  test('a batch ends before it gets too large', async () => {
+    const { store, open, sizes } = gated()
+    const log = openLog({ store, origin: ORIGIN, limits: { maxBatchBytes: 25_000 } })
+    const all = Array.from({ length: 5 }, () => log.append({ type: 'test', fields: { args: 'x'.repeat(10_000) } }))
+    for (let i = 0; i < 3; i += 1) await open()
+    await Promise.all(all)
+    expect(sizes).toEqual([2, 2, 1])
+    await log[Symbol.asyncDispose]()
+  })
+
   test('a full backlog refuses, by entries and by bytes, and takes again when there is room', async () => {
     const { store, open } = gated()
     const log = openLog({ store, origin: ORIGIN, limits: { maxOutstanding: 3, maxOutstandingBytes: 2_000_000 } })

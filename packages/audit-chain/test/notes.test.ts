@@ -3,18 +3,23 @@ import { createCosigner, createSigner, formatTlogProof, openLog, signCheckpoint 
 import { createMemoryStore } from '@mcp-gateway/audit-chain/stores/memory'
 import {
   compareCheckpoints,
+  leafHash,
   parseCheckpoint,
   parseNote,
   parsePolicy,
   parseTlogProof,
   parseVerifierKey,
+  proveInclusion,
+  rootAt,
   trustLogs,
   verifyCheckpoint,
+  verifyEntryProof,
   verifySignatures,
   verifyTlogProof,
 } from '@mcp-gateway/audit-chain/verify'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { tilesOf } from './support/tiles.ts'
 
 const key = (seed: number) => {
   const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), Buffer.alloc(32, seed)])
@@ -271,6 +276,29 @@ describe('tlog-proof', () => {
       const { findings } = verifyTlogProof(changed.toString(), leaf, policy, ORIGIN)
       expect([at, findings.length > 0]).toEqual([at, true])
     }
+  })
+
+  test('an entry has to stand where it says that it stands', async () => {
+    const prev = 'ab'.repeat(32)
+    const entry = (log: string, seq: number) =>
+      Buffer.from(
+        `{"clk":"ok","id":"x","log":"${log}","prev":"${prev}","seq":${seq},"ts":"2026-11-20T12:00:00.012Z","type":"t","v":1}`,
+      )
+    const read = async (leaf: Uint8Array, index: number) => {
+      const hashes = Array.from({ length: 5 }, (_, i) => leafHash(i === index ? leaf : Buffer.of(i)))
+      const rootHash = await rootAt(tilesOf(hashes), 5)
+      const proof = await proveInclusion(tilesOf(hashes), index, 5)
+      const text = formatTlogProof({
+        index,
+        proof,
+        checkpoint: await signCheckpoint({ origin: ORIGIN, size: 5, rootHash }, signer),
+      })
+      return verifyEntryProof(text, leaf, trustLogs(signer.verifierKey.text))
+    }
+    expect(await read(entry(ORIGIN, 3), 3)).toMatchObject({ findings: [], entry: { id: 'x' } })
+    expect(codes((await read(entry(ORIGIN, 2), 3)).findings)).toEqual(['ENTRY_MISPLACED'])
+    expect(codes((await read(entry('example.com/x', 3), 3)).findings)).toContain('ORIGIN_UNEXPECTED')
+    expect(codes((await read(Buffer.from('{}'), 3)).findings)).toEqual(['ENTRY_MALFORMED'])
   })
 
   test('a checkpoint is read without being believed', async () => {
