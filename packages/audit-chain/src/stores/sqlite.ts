@@ -25,11 +25,13 @@ export type SqliteStoreOptions = {
 }
 
 const BUSY_POLL_MS = 5
+/** Processes that start together wait for the one that makes the file and its tables; the only wait that blocks. */
+const OPEN_TIMEOUT_MS = 5000
 
 /** Opens or makes a database for a store. @throws AuditError AUDIT_STORE_UNAVAILABLE, AUDIT_STORE_CORRUPT, AUDIT_STORE_BUSY */
 export function openSqlite(path: string): DatabaseSync {
   try {
-    const database = new DatabaseSync(path, { timeout: 0, enableForeignKeyConstraints: false })
+    const database = new DatabaseSync(path, { timeout: OPEN_TIMEOUT_MS, enableForeignKeyConstraints: false })
     // 8 KiB pages hold several entries each; measured 20 % faster than 4 KiB.
     database.exec(
       'pragma page_size=8192; pragma journal_mode=wal; pragma synchronous=full; pragma secure_delete=on; pragma wal_autocheckpoint=4000',
@@ -44,7 +46,9 @@ export function openSqlite(path: string): DatabaseSync {
 export function createSqliteStore({ database, busyTimeoutMs = 2000, alongside }: SqliteStoreOptions): AuditStore {
   checkDurability(database)
   try {
-    database.exec(SQLITE_SCHEMA)
+    makeTables(database)
+    // From here on `begin` waits, and lets others run meanwhile.
+    database.exec('pragma busy_timeout=0')
   } catch (error) {
     throw fromSqlite(error)
   }
@@ -151,6 +155,22 @@ function erase(statements: Statements, log: number, { from, to, names }: Erasure
     const rest = dropFields(fields, names)
     if (rest === undefined) statements.deleteFields.run(log, seq, seq + 1)
     else statements.replaceFields.run(keepsSubject ? subject : null, rest, log, seq)
+  }
+}
+
+/** With the write lock from the start, since two that read first would both find nothing and then wait for each other. */
+function makeTables(database: DatabaseSync): void {
+  const count = database.prepare(
+    `select count(*) as found from sqlite_master where name in ('audit_cursor', 'audit_log_no_shrink')`,
+  )
+  if (count.get()?.['found'] === 2) return
+  database.exec('begin immediate')
+  try {
+    database.exec(SQLITE_SCHEMA)
+    database.exec('commit')
+  } catch (error) {
+    rollBack(database, error)
+    throw error
   }
 }
 
