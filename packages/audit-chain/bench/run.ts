@@ -1,0 +1,25 @@
+// pnpm --filter @mcp-gateway/audit-chain bench [--entries 60000] [--verify 200000] [--memory 1000000] [--only sqlite,…]
+// What a provable log costs against the bare thing: batched INSERTs of the same bytes into the same tables with the same
+// durability, measured in turns with it; how fast a chain is verified; and whether memory grows meanwhile.
+import { parseArgs } from 'node:util'
+import { measurePostgres } from './postgres.ts'
+import { measureSqlite } from './sqlite.ts'
+import { measureMemory, measureVerification } from './verification.ts'
+
+const { values } = parseArgs({
+  options: {
+    entries: { type: 'string', default: '60000' },
+    verify: { type: 'string', default: '200000' },
+    memory: { type: 'string', default: '1000000' },
+    rounds: { type: 'string', default: '5' },
+    only: { type: 'string', default: 'sqlite,postgres,verify,memory' },
+  },
+})
+const [entries, verify, memory, rounds] = [values.entries, values.verify, values.memory, values.rounds].map(Number)
+const only = values.only.split(',')
+const say = (text: string): void => console.log(text)
+
+if (only.includes('sqlite')) await measureSqlite(entries ?? 0, rounds ?? 0, say)
+if (only.includes('postgres')) await measurePostgres(Math.min(entries ?? 0, 30_000), rounds ?? 0, say)
+if (only.includes('verify')) await measureVerification(verify ?? 0, rounds ?? 0, say)
+if (only.includes('memory')) await measureMemory(memory ?? 0, say)

@@ -1,0 +1,149 @@
+/**
+ * Many callers, one transaction: what arrives while a batch is being written goes into the next one.
+ *
+ * Nobody waits without a reason. An item that comes alone is written at once; after a batch of n, the next one waits for
+ * n items, `maxDelayMs` at most. That is group commit without a fixed delay at low load. When the backlog is full,
+ * items are refused: a queue in memory that grows is what would be lost.
+ */
+import { AuditError } from './errors.ts'
+import type { AuditLimits } from './limits.ts'
+
+function isOnesFault(error: unknown): boolean {
+  return !(error instanceof AuditError) || error.code === 'AUDIT_ID_TAKEN'
+}
+
+export type GroupCommit<T, R> = AsyncDisposable & {
+  /**
+   * Resolves when the item is committed. Aborting takes it back while it still waits in the queue, and has no effect later.
+   * @throws AuditError AUDIT_BACKLOG_FULL, AUDIT_CLOSED, and what the store throws
+   */
+  push(item: T, sizeBytes: number, signal?: AbortSignal): Promise<R>
+  readonly outstanding: () => number
+}
+
+type Waiting<T, R> = {
+  readonly item: T
+  readonly sizeBytes: number
+  readonly resolve: (result: R) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** `commit` gets at most `maxBatchEntries` items and returns a result for each, in order. It never runs twice at a time. */
+export function createGroupCommit<T, R>(
+  commit: (items: readonly T[]) => Promise<readonly R[]>,
+  limits: AuditLimits,
+): GroupCommit<T, R> {
+  let queue: Waiting<T, R>[] = []
+  let outstanding = 0
+  let outstandingBytes = 0
+  let lastBatch = 1
+  let isRunning = false
+  let isClosed = false
+  let timer: NodeJS.Timeout | undefined
+  let onIdle: (() => void) | undefined
+  let idle: Promise<void> | undefined
+
+  const schedule = (): void => {
+    if (isRunning || (queue.length === 0 && !isClosed)) return
+    if (queue.length >= Math.min(lastBatch, limits.maxBatchEntries) || isClosed) {
+      isRunning = true
+      clearTimeout(timer)
+      timer = undefined
+      // Not a microtask: what else the event loop has at hand may want to come along.
+      setImmediate(() => void run())
+    } else {
+      timer ??= setTimeout(() => {
+        timer = undefined
+        lastBatch = 1
+        schedule()
+      }, limits.maxDelayMs)
+    }
+  }
+
+  const run = async (): Promise<void> => {
+    const batch = takeBatch()
+    if (batch.length > 0) await commitAll(batch)
+    for (const { sizeBytes } of batch) outstandingBytes -= sizeBytes
+    outstanding -= batch.length
+    lastBatch = Math.max(1, batch.length)
+    isRunning = false
+    if (queue.length > 0) schedule()
+    else onIdle?.()
+  }
+
+  const takeBatch = (): Waiting<T, R>[] => {
+    let count = 0
+    let sizeBytes = 0
+    for (const waiting of queue) {
+      sizeBytes += waiting.sizeBytes
+      if (count === limits.maxBatchEntries || (count > 0 && sizeBytes > limits.maxBatchBytes)) break
+      count += 1
+    }
+    const batch = queue.slice(0, count)
+    queue = queue.slice(count)
+    return batch
+  }
+
+  const commitAll = async (batch: readonly Waiting<T, R>[]): Promise<void> => {
+    try {
+      const results = await commit(batch.map(({ item }) => item))
+      for (const [i, { resolve }] of batch.entries()) resolve(results[i] as R)
+    } catch (error) {
+      // Nothing was written. One caller's id, or attachment, must not cost the others their entries: found out one by one.
+      if (batch.length > 1 && isOnesFault(error)) {
+        for (const waiting of batch) await commitAll([waiting])
+      } else {
+        for (const { reject } of batch) reject(error)
+      }
+    }
+  }
+
+  const cancel = (waiting: Waiting<T, R>, reason: unknown): void => {
+    const at = queue.indexOf(waiting)
+    if (at === -1) return
+    queue.splice(at, 1)
+    outstanding -= 1
+    outstandingBytes -= waiting.sizeBytes
+    waiting.reject(reason)
+    if (queue.length === 0 && !isRunning) onIdle?.()
+  }
+
+  return {
+    outstanding: () => outstanding,
+    push(item, sizeBytes, signal) {
+      return new Promise((resolve, reject) => {
+        signal?.throwIfAborted()
+        if (isClosed) throw new AuditError('AUDIT_CLOSED', 'this log is closed')
+        const { maxOutstanding, maxOutstandingBytes } = limits
+        if (outstanding >= maxOutstanding || (outstanding > 0 && outstandingBytes + sizeBytes > maxOutstandingBytes)) {
+          const message = `${outstanding} entries (${outstandingBytes} bytes) wait to be written already`
+          throw new AuditError('AUDIT_BACKLOG_FULL', message)
+        }
+        const onAbort = (): void => cancel(waiting, signal?.reason)
+        const settle =
+          <V>(how: (value: V) => void) =>
+          (value: V): void => {
+            signal?.removeEventListener('abort', onAbort)
+            how(value)
+          }
+        const waiting = signal
+          ? { item, sizeBytes, resolve: settle(resolve), reject: settle(reject) }
+          : { item, sizeBytes, resolve, reject }
+        outstanding += 1
+        outstandingBytes += sizeBytes
+        queue.push(waiting)
+        signal?.addEventListener('abort', onAbort, { once: true })
+        schedule()
+      })
+    },
+    async [Symbol.asyncDispose]() {
+      isClosed = true
+      if (outstanding === 0) clearTimeout(timer)
+      else {
+        idle ??= new Promise<void>((resolve) => (onIdle = resolve))
+        schedule()
+        await idle
+      }
+    },
+  }
+}

@@ -1,0 +1,83 @@
+/** The reading side of the SQLite store. */
+import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
+import { MAX_READ, type AuditStore, type StoredCheckpoint, type StoredEntry, type TileNode } from '../store.ts'
+import { fromSqlite } from './sqlite-errors.ts'
+import { headOf, type FieldRow } from './sqlite-statements.ts'
+
+type Reader = Pick<
+  AuditStore,
+  | 'head'
+  | 'origins'
+  | 'entries'
+  | 'nodes'
+  | 'find'
+  | 'fields'
+  | 'bySubject'
+  | 'checkpoints'
+  | 'lastCheckpoint'
+  | 'cursor'
+> & {
+  /** Whether the write-ahead log could be emptied. */
+  truncateWal(): boolean
+}
+
+export function createReader(database: DatabaseSync): Reader {
+  /** Rows, or one of ours instead of SQLite's errors. */
+  const query = <Row>(sql: string): ((...values: SQLInputValue[]) => Row[]) => {
+    const statement = database.prepare(sql)
+    return (...values) => {
+      try {
+        return statement.all(...values) as Row[]
+      } catch (error) {
+        throw fromSqlite(error)
+      }
+    }
+  }
+  const log = '(select log from audit_log where origin = ?)'
+  const head = query<Parameters<typeof headOf>[0]>(`select * from audit_log where origin = ?`)
+  const origins = query<{ origin: string }>(
+    `select origin from audit_log where origin > ? order by origin limit ${MAX_READ}`,
+  )
+  const entries = query<StoredEntry>(
+    `select seq, id, leaf from audit_entry where log = ${log} and seq >= ? and seq < ? order by seq limit ${MAX_READ}`,
+  )
+  const nodes = query<TileNode>(
+    `select level, idx as "index", hash from audit_node
+     where log = ${log} and level = ? and idx >= ? and idx < ? order by idx limit ${MAX_READ}`,
+  )
+  const byId = query<{ seq: number }>(`select seq from audit_entry where log = ${log} and id = ?`)
+  const fields = query<FieldRow>(
+    `select seq, subject, fields from audit_field
+     where log = ${log} and seq >= ? and seq < ? order by seq limit ${MAX_READ}`,
+  )
+  const bySubject = query<{ seq: number }>(
+    `select seq from audit_field where log = ${log} and subject = ? and seq >= ? order by seq limit ${MAX_READ}`,
+  )
+  const checkpoints = query<StoredCheckpoint>(
+    `select size, note from audit_checkpoint where log = ${log} and size >= ? order by size limit ${MAX_READ}`,
+  )
+  const lastCheckpoint = query<StoredCheckpoint>(
+    `select size, note from audit_checkpoint where log = ${log} order by size desc limit 1`,
+  )
+  const cursor = query<{ seq: number }>(`select seq from audit_cursor where log = ${log} and follower = ?`)
+  const checkpointWal = query<{ busy: number }>('pragma wal_checkpoint(truncate)')
+
+  return {
+    async head(origin) {
+      const [row] = head(origin)
+      return row && headOf(row)
+    },
+    origins: async (after = '') => origins(after).map(({ origin }) => origin),
+    entries: async (origin, from, to) => entries(origin, from, to),
+    nodes: async (origin, level, from, to) => nodes(origin, level, from, to),
+    find: async (origin, id) => byId(origin, id)[0]?.seq,
+    async fields(origin, from, to) {
+      return fields(origin, from, to).map((row) => ({ ...row, subject: row.subject ?? undefined }))
+    },
+    bySubject: async (origin, subject, from) => bySubject(origin, subject, from).map(({ seq }) => seq),
+    checkpoints: async (origin, fromSize) => checkpoints(origin, fromSize),
+    lastCheckpoint: async (origin) => lastCheckpoint(origin)[0],
+    cursor: async (origin, follower) => cursor(origin, follower)[0]?.seq ?? 0,
+    truncateWal: () => checkpointWal()[0]?.busy === 0,
+  }
+}

@@ -1,0 +1,67 @@
+/** The prepared statements of the writing side. Not drizzle's: on this path its insert takes three times as long. */
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { emptyHead } from '../head.ts'
+import type { Head } from '../store.ts'
+
+export type Statements = {
+  readonly insertEntry: StatementSync
+  readonly insertFields: StatementSync
+  readonly insertNode: StatementSync
+  readonly insertCheckpoint: StatementSync
+  readonly writeHead: StatementSync
+  readonly writeCursor: StatementSync
+  readonly deleteFields: StatementSync
+  readonly replaceFields: StatementSync
+  /** A page at a time: a retention run passes millions. */
+  fieldsIn(log: number, from: number, to: number): Iterable<FieldRow>
+  /** The log's key in the other tables; made when it is new. Call it in a transaction. */
+  openLog(origin: string): { readonly key: number; readonly head: Head }
+}
+
+export type FieldRow = { readonly seq: number; readonly subject: string | null; readonly fields: Uint8Array }
+
+type LogRow = { log: number; size: number; last_hash: Uint8Array; last_at: number; nodes: Uint8Array }
+
+export function prepareStatements(database: DatabaseSync): Statements {
+  const selectLog = database.prepare('select log, size, last_hash, last_at, nodes from audit_log where origin = ?')
+  const insertLog = database.prepare(
+    'insert into audit_log (origin, size, last_hash, last_at, nodes) values (?, 0, ?, 0, ?) returning log',
+  )
+  const selectFields = database.prepare(
+    'select seq, subject, fields from audit_field where log = ? and seq >= ? and seq < ? order by seq limit 1000',
+  )
+  return {
+    insertEntry: database.prepare('insert into audit_entry (log, seq, id, leaf) values (?, ?, ?, ?)'),
+    insertFields: database.prepare('insert into audit_field (log, seq, subject, fields) values (?, ?, ?, ?)'),
+    insertNode: database.prepare('insert into audit_node (log, level, idx, hash) values (?, ?, ?, ?)'),
+    insertCheckpoint: database.prepare(
+      'insert into audit_checkpoint (log, size, note) values (?, ?, ?) on conflict do nothing',
+    ),
+    writeHead: database.prepare('update audit_log set size = ?, last_hash = ?, last_at = ?, nodes = ? where log = ?'),
+    writeCursor: database.prepare(
+      'insert into audit_cursor (log, follower, seq) values (?, ?, ?) on conflict do update set seq = excluded.seq',
+    ),
+    deleteFields: database.prepare('delete from audit_field where log = ? and seq >= ? and seq < ?'),
+    replaceFields: database.prepare('update audit_field set subject = ?, fields = ? where log = ? and seq = ?'),
+    *fieldsIn(log, from, to) {
+      for (let next = from; ;) {
+        const rows = selectFields.all(log, next, to) as FieldRow[]
+        yield* rows
+        const last = rows.at(-1)
+        if (last === undefined) return
+        next = last.seq + 1
+      }
+    },
+    openLog(origin) {
+      const row = selectLog.get(origin) as LogRow | undefined
+      if (row !== undefined) return { key: row.log, head: headOf(row) }
+      const head = emptyHead(origin)
+      const { log } = insertLog.get(origin, head.lastHash, head.nodes) as { log: number }
+      return { key: log, head }
+    },
+  }
+}
+
+export function headOf(row: LogRow): Head {
+  return { size: row.size, lastHash: row.last_hash, lastAt: row.last_at, nodes: row.nodes }
+}
