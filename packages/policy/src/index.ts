@@ -1,0 +1,5 @@
+export { createPolicyEngine, type PolicyEngineOptions, type RuleEngine } from './policy-engine.ts'
+export { refusal, type Decision, type Obligation, type PolicyEngine } from './decision.ts'
+export { formatExplanation, type Explanation, type RuleExplanation } from './explain.ts'
+export { PolicyError, type PolicyErrorCode, type PolicyErrorOptions, type PolicyFinding } from './errors.ts'
+export type { Subject, ToolCall } from './subject.ts'
