@@ -13,7 +13,11 @@ export const MAX_GLOB_CHARS = 256
 export type Glob = (name: string) => boolean
 
 type Token = { readonly type: 'char'; readonly char: string } | { readonly type: 'any' | 'star' } | Class
-type Class = { readonly type: 'class'; readonly negated: boolean; readonly ranges: readonly (readonly [string, string])[] }
+type Class = {
+  readonly type: 'class'
+  readonly negated: boolean
+  readonly ranges: readonly (readonly [string, string])[]
+}
 
 /** @throws SyntaxError with a message for the writer of the pattern */
 export function compileGlob(pattern: string): Glob {

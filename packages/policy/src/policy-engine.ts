@@ -74,7 +74,10 @@ export function createPolicyEngine({ policies, mode = 'enforce' }: PolicyEngineO
     },
     explain(subject, call) {
       const rules = index.rules.map((rule) => explainRule(rule, index.concerns(rule, subject), subject, call))
-      const isVisible = canAllow(index.find(subject, call.server, call.tool).enforced, subject, { ...call, args: undefined })
+      const isVisible = canAllow(index.find(subject, call.server, call.tool).enforced, subject, {
+        ...call,
+        args: undefined,
+      })
       return { decision: decide(subject, call), isVisible: mode === 'dry-run' || isVisible, rules }
     },
   }

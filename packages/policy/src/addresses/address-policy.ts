@@ -37,7 +37,8 @@ export function createAddressPolicy({ allow, deny }: AddressRules): AddressPolic
         return { allowed: false, rule: 'addresses/unreadable', reason: 'the client has no readable address' }
       }
       if (denied) return { allowed: false, rule: 'addresses/deny', reason: 'this address is on the deny list' }
-      if (listed === false) return { allowed: false, rule: 'addresses/allow', reason: 'this address is not on the allow list' }
+      if (listed === false)
+        return { allowed: false, rule: 'addresses/allow', reason: 'this address is not on the allow list' }
       return listed === true
         ? { allowed: true, rule: 'addresses/allow', reason: 'this address is on the allow list' }
         : { allowed: true, rule: 'addresses/default', reason: 'this address is not on the deny list' }

@@ -68,7 +68,9 @@ function compileGroup(conditions: readonly Condition[], type: 'all' | 'any'): Co
     },
     foresee: (subject, call) =>
       conditions.reduce((outcome: Outcome, one) => combine(outcome, one.foresee(subject, call)), neutral),
-    text: conditions.map(({ text }) => (conditions.length > 1 ? `(${text})` : text)).join(type === 'all' ? ' and ' : ' or '),
+    text: conditions
+      .map(({ text }) => (conditions.length > 1 ? `(${text})` : text))
+      .join(type === 'all' ? ' and ' : ' or '),
     trace: (subject, call) => conditions.flatMap((one) => one.trace(subject, call)),
   }
 }

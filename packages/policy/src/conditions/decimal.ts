@@ -34,7 +34,8 @@ type Decimal = { readonly sign: number; readonly digits: string; readonly expone
 
 function toDecimal(value: Numeric): Decimal {
   const text = typeof value === 'object' ? value.rawJSON : String(value)
-  const [, minus = '', whole = '', fraction = '', power = '0'] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? []
+  const [, minus = '', whole = '', fraction = '', power = '0'] =
+    /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? []
   const all = whole + fraction
   const firstDigit = all.search(/[1-9]/)
   if (firstDigit < 0) return { sign: 0, digits: '', exponent: 0 }
@@ -57,7 +58,8 @@ function compareDecimals(a: Decimal, b: Decimal): number {
 
 declare global {
   interface JSON {
-    /** V8 since Node 21; the TypeScript library does not declare it yet. */
+    /** V8 since Node 21; the TypeScript library does not declare these yet. */
     isRawJSON(value: unknown): boolean
+    rawJSON(text: string): { readonly rawJSON: string }
   }
 }

@@ -39,7 +39,9 @@ export function parsePath(source: string): ValuePath {
   }
   if (segments.length > MAX_SEGMENTS) throw new SyntaxError(`a path has at most ${MAX_SEGMENTS} segments`)
   if (segments.length > 0 !== (root === 'args' || root === 'caller')) {
-    throw new SyntaxError(root === 'args' || root === 'caller' ? `"${root}" needs a member` : `"${root}" has no members`)
+    throw new SyntaxError(
+      root === 'args' || root === 'caller' ? `"${root}" needs a member` : `"${root}" has no members`,
+    )
   }
   return { source, root, segments, isWild: segments.includes('*') }
 }
@@ -55,7 +57,11 @@ export function readOne({ root, segments }: ValuePath, subject: Subject, call: T
 }
 
 /** Every value at a path with `*`; `undefined` when there are too many, or one of them is missing. */
-export function readAll({ root, segments }: ValuePath, subject: Subject, call: ToolCall): readonly unknown[] | undefined {
+export function readAll(
+  { root, segments }: ValuePath,
+  subject: Subject,
+  call: ToolCall,
+): readonly unknown[] | undefined {
   let values: unknown[] = [readRoot(root, subject, call)]
   for (const segment of segments) {
     const next: unknown[] = []

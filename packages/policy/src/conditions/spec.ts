@@ -7,7 +7,12 @@ export type ConditionSpec =
   | { readonly type: 'all' | 'any'; readonly conditions: readonly ConditionSpec[] }
   | { readonly type: 'not'; readonly condition: ConditionSpec }
   | { readonly type: 'exists'; readonly path: ValuePath; readonly expected: boolean }
-  | { readonly type: 'pattern'; readonly path: ValuePath; readonly operator: PatternName; readonly sources: readonly string[] }
+  | {
+      readonly type: 'pattern'
+      readonly path: ValuePath
+      readonly operator: PatternName
+      readonly sources: readonly string[]
+    }
   | { readonly type: 'constant'; readonly path: ValuePath; readonly operator: ComparisonName; readonly value: unknown }
   | { readonly type: 'caller'; readonly path: ValuePath; readonly operator: ComparisonName; readonly caller: ValuePath }
 
@@ -86,13 +91,18 @@ function readCaller(field: Field, path: ValuePath, operator: ComparisonName | Pa
   const own = comparisons.find((one) => one === operator)
   if (own === undefined) return report(field, `"${operator}" compares with a constant "value" only`)
   const written = text(field)
-  const caller = written === undefined ? undefined : parse(field, written.startsWith('[') ? `caller${written}` : `caller.${written}`)
+  const caller =
+    written === undefined ? undefined : parse(field, written.startsWith('[') ? `caller${written}` : `caller.${written}`)
   if (caller === undefined) return undefined
   if (caller.isWild) return report(field, 'must name one value, without "*"')
   return { type: 'caller', path, operator: own, caller }
 }
 
-function readConstant(field: Field, path: ValuePath, operator: ComparisonName | PatternName): ConditionSpec | undefined {
+function readConstant(
+  field: Field,
+  path: ValuePath,
+  operator: ComparisonName | PatternName,
+): ConditionSpec | undefined {
   const pattern = patterns.find((one) => one === operator)
   if (pattern !== undefined) {
     const sources = texts(field, MAX_CONSTANTS, MAX_TEXT_CHARS)

@@ -16,10 +16,7 @@ export function report({ path, problems }: Field, message: string): undefined {
 }
 
 /** A map's members that are there, under keys that are known; `undefined` when it is no map. */
-export function members<K extends string>(
-  field: Field,
-  known: readonly K[],
-): Partial<Record<K, Field>> | undefined {
+export function members<K extends string>(field: Field, known: readonly K[]): Partial<Record<K, Field>> | undefined {
   const { value, path, problems } = field
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return report(field, `must be a map of ${known.map((key) => `"${key}"`).join(', ')}`)
@@ -36,11 +33,7 @@ export function members<K extends string>(
 }
 
 /** A member that has to be there. */
-export function required<K extends string>(
-  field: Field,
-  found: Partial<Record<K, Field>>,
-  key: K,
-): Field | undefined {
+export function required<K extends string>(field: Field, found: Partial<Record<K, Field>>, key: K): Field | undefined {
   return found[key] ?? report(field, `needs "${key}"`)
 }
 

@@ -33,7 +33,10 @@ export function readValue<T>(value: unknown, name: string, read: (root: Field) =
   const problems: Problem[] = []
   const result = read({ value, path: [], problems })
   if (problems.length === 0 && result !== undefined) return result
-  throw invalid(name, problems.map(({ path, message }) => ({ line: 1, column: 1, path: formatPath(path), message })))
+  throw invalid(
+    name,
+    problems.map(({ path, message }) => ({ line: 1, column: 1, path: formatPath(path), message })),
+  )
 }
 
 function parse(source: string, file: string, lines: LineCounter): Document.Parsed {
@@ -97,7 +100,9 @@ function offsetOf(document: Document.Parsed, path: Path, at: 'key' | undefined):
   for (const [index, step] of path.entries()) {
     let next: unknown
     if (isMap(node)) {
-      const pair: Pair | undefined = node.items.find((one) => isScalar(one.key) && String(one.key.value) === String(step))
+      const pair: Pair | undefined = node.items.find(
+        (one) => isScalar(one.key) && String(one.key.value) === String(step),
+      )
       const isLast = index === path.length - 1
       if (pair === undefined) return offset
       if (isLast && at === 'key') return (pair.key as Node).range?.[0] ?? offset

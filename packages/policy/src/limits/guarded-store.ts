@@ -61,7 +61,12 @@ export function createGuardedStore(options: GuardedStoreOptions): GuardedStore {
     return { failure: { error: lastError, retryMs: Math.max(Math.ceil(downUntil - performance.now()), 1) } }
   }
   return {
-    take: (requests, signal) => ask((from) => from.take(requests), signal, () => {}),
+    take: (requests, signal) =>
+      ask(
+        (from) => from.take(requests),
+        signal,
+        () => {},
+      ),
     async acquire(requests, holder, leaseMs, signal) {
       const keys = requests.map(({ key }) => key)
       const giveBack = async (to: LimitStore): Promise<void> => {

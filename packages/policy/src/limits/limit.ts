@@ -24,7 +24,14 @@ export type Limit = {
 }
 
 const DIMENSIONS: readonly Dimension[] = ['caller', 'tenant', 'server', 'tool', 'address']
-const UNITS: Readonly<Record<string, number>> = { s: 1000, sec: 1000, min: 60_000, h: 3_600_000, hour: 3_600_000, day: 86_400_000 }
+const UNITS: Readonly<Record<string, number>> = {
+  s: 1000,
+  sec: 1000,
+  min: 60_000,
+  h: 3_600_000,
+  hour: 3_600_000,
+  day: 86_400_000,
+}
 const MAX_LIMITS = 200
 const MAX_TIERS = 50
 const MAX_COUNT = 1_000_000_000
@@ -69,7 +76,9 @@ function readLimit(field: Field): Limit | undefined {
   const idField = found && required(field, found, 'id')
   if (found === undefined || idField === undefined) return undefined
   const id = readId(idField)
-  const per = found.per ? items(found.per, DIMENSIONS.length)?.map((one) => oneOf(one, DIMENSIONS)) : ['caller' as const]
+  const per = found.per
+    ? items(found.per, DIMENSIONS.length)?.map((one) => oneOf(one, DIMENSIONS))
+    : ['caller' as const]
   const server = found.server ? readGlobs(found.server) : ['*']
   const tool = found.tool ? readGlobs(found.tool) : ['*']
   const roles = found.roles ? readGlobs(found.roles) : ['*']
@@ -103,7 +112,8 @@ function readRates(field: Field, { rate, burst, tiers }: Found): Limit['rate'] |
   const read = entries(tiers, MAX_TIERS)?.map(([name, one]) => [name, readTier(one)] as const)
   if (read === undefined || read.some(([, one]) => one === undefined)) return undefined
   // Whoever has no tier, or one that is not here, is on the free one.
-  if (!read.some(([name]) => name === 'free')) return report(tiers, 'needs "free", which holds for callers without a tier')
+  if (!read.some(([name]) => name === 'free'))
+    return report(tiers, 'needs "free", which holds for callers without a tier')
   return Object.fromEntries(read.flatMap(([name, one]) => (one === undefined ? [] : [[name, one] as const])))
 }
 
@@ -119,5 +129,7 @@ function readRate(field: Field, burstField: Field | undefined): Rate | 'unlimite
   const burst = burstField && integer(burstField, 1, MAX_COUNT)
   if (source === undefined || (burstField && burst === undefined)) return undefined
   if (source === 'unlimited') return burst === undefined ? source : report(field, '"unlimited" has no burst')
-  return parseRate(source, burst) ?? report(field, 'must be a rate like 10/min, 5/s, 100/15min or 1000/day, or "unlimited"')
+  return (
+    parseRate(source, burst) ?? report(field, 'must be a rate like 10/min, 5/s, 100/15min or 1000/day, or "unlimited"')
+  )
 }

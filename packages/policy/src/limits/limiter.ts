@@ -157,7 +157,14 @@ function refuseFailed({ error: cause, retryMs }: StoreFailure): Admission {
 
 function waveThrough(giveBack: () => void = () => {}): Admission {
   const reason = 'limits cannot be checked at the moment, and the gateway is configured to go on without them'
-  return { allowed: true, rule: 'limits/store-failed', reason, headers: NO_HEADERS, degraded: true, [Symbol.dispose]: giveBack }
+  return {
+    allowed: true,
+    rule: 'limits/store-failed',
+    reason,
+    headers: NO_HEADERS,
+    degraded: true,
+    [Symbol.dispose]: giveBack,
+  }
 }
 
 function once(action: () => void): () => void {

@@ -64,7 +64,10 @@ export function createRedisLimitStore({ send, prefix = '{mcp-gateway:limits}' }:
   return {
     async take(requests) {
       const args = requests.flatMap(({ intervalUs, burst }) => [String(intervalUs), String(burst)])
-      const reply = await take(requests.map(({ key }) => `${prefix}:r:${key}`), args)
+      const reply = await take(
+        requests.map(({ key }) => `${prefix}:r:${key}`),
+        args,
+      )
       if (!Array.isArray(reply) || reply.length !== requests.length * 4) throw unexpected(reply)
       const numbers = reply.map(toInteger)
       return requests.map((_, index): RateAnswer => {
@@ -74,10 +77,18 @@ export function createRedisLimitStore({ send, prefix = '{mcp-gateway:limits}' }:
     },
     async acquire(requests, holder, leaseMs) {
       const limits = requests.map(({ limit }) => String(limit))
-      return toInteger(await acquire(requests.map(({ key }) => `${prefix}:c:${key}`), [holder, String(leaseMs), ...limits]))
+      return toInteger(
+        await acquire(
+          requests.map(({ key }) => `${prefix}:c:${key}`),
+          [holder, String(leaseMs), ...limits],
+        ),
+      )
     },
     async release(keys, holder) {
-      await release(keys.map((key) => `${prefix}:c:${key}`), [holder])
+      await release(
+        keys.map((key) => `${prefix}:c:${key}`),
+        [holder],
+      )
     },
   }
 }

@@ -1,0 +1,125 @@
+/** Detectors of numbers: at the first digit of a word, or at `+` and `(`. */
+import { isIPv6 } from 'node:net'
+import { NEED_MORE, type Detector, type Found, type Source } from './span.ts'
+import { DIGIT, flagsAt, HEX, LETTER, WORD } from './words.ts'
+
+/** None of the patterns below reads further than this. */
+const WINDOW_CHARS = 64
+
+/** United States social security numbers that are issued (SSA, since 2011). */
+const SSN = /(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])/y
+/** 13 to 19 digits, in one piece or in the groups that are printed on cards. */
+const CARD = /(?:\d{13,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -])\d{6}\2\d{4,5})(?!\w|[-.]\d)/y
+const IPV4 = /(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}(?!\w|\.\d)/y
+/** North American numbers: neither the area nor the exchange begins with 0 or 1. */
+const NANP = /(?:1[ .-]?)?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}([ .-]))[2-9]\d{2}(?:\1|[ .-])\d{4}(?!\w|[-.]\d)/y
+/** E.164, 8 to 15 digits. Each round takes one digit: with `\d{1,5}` in a repetition there would be a choice to try. */
+const INTERNATIONAL = /\+[1-9](?:[ .-]?\(?\d\)?){7,14}(?!\w)/y
+const IBAN = /[A-Z]{2}\d{2}(?:[A-Z0-9]{11,30}|(?: [A-Z0-9]{4}){2,7}(?: [A-Z0-9]{1,4})?)(?!\w)/y
+
+const DOT = 46
+const HYPHEN = 45
+const SPACE = 32
+
+export function matchNumber({ text, isFinal }: Source, start: number, enabled: ReadonlySet<Detector>): Found {
+  if (!isFinal && text.length - start < WINDOW_CHARS) return NEED_MORE
+  let end = start
+  while (end < start + 20 && flagsAt(text, end) & DIGIT) end++
+  const length = end - start
+  const next = text.charCodeAt(end)
+  // A cheap look at the first group decides which pattern could match at all.
+  if (next === DOT && length <= 3) {
+    if (enabled.has('ip') && !isDotted(text, start)) {
+      const ip = run(IPV4, text, start, 'ip')
+      if (ip !== undefined) return ip
+    }
+    return enabled.has('phone') && !isDotted(text, start) ? run(NANP, text, start, 'phone') : undefined
+  }
+  if (length === 3 && next === HYPHEN && enabled.has('ssn') && text.charCodeAt(start - 1) !== HYPHEN) {
+    const ssn = run(SSN, text, start, 'ssn')
+    if (ssn !== undefined) return ssn
+  }
+  if ((length === 4 && (next === SPACE || next === HYPHEN)) || length >= 13) {
+    return enabled.has('credit_card') ? matchCard(text, start) : undefined
+  }
+  const mayBePhone = length === 3 || (length === 1 && text[start] === '1') || length === 4
+  return enabled.has('phone') && mayBePhone && !isDotted(text, start) ? run(NANP, text, start, 'phone') : undefined
+}
+
+/** Part of a longer number: `1.2.3.4.5`, `0.415-555-2671`, `2024-415-555-2671`. */
+function isDotted(text: string, start: number): boolean {
+  const before = text.charCodeAt(start - 1)
+  return (before === DOT || before === HYPHEN) && (flagsAt(text, start - 2) & DIGIT) !== 0
+}
+
+function matchCard(text: string, start: number): Found {
+  const span = run(CARD, text, start, 'credit_card')
+  if (span === undefined) return undefined
+  const digits = text.slice(start, span.end).replace(/[ -]/g, '')
+  // The first digit tells the network: 3 to 6, and 2 of Mastercard.
+  return digits.length >= 13 && digits.length <= 19 && /^[2-6]/.test(digits) && isLuhn(digits) ? span : undefined
+}
+
+/** ISO/IEC 7812-1 annex B; wrong for nine of ten numbers that only look like a card's. */
+function isLuhn(digits: string): boolean {
+  let sum = 0
+  for (let index = 0; index < digits.length; index++) {
+    const digit = digits.charCodeAt(digits.length - 1 - index) - 48
+    const doubled = digit * 2
+    sum += index % 2 === 0 ? digit : doubled > 9 ? doubled - 9 : doubled
+  }
+  // Nobody's card is all one digit.
+  return sum % 10 === 0 && !/^(\d)\1*$/.test(digits)
+}
+
+export function matchPlus({ text, isFinal }: Source, start: number): Found {
+  if (!isFinal && text.length - start < WINDOW_CHARS) return NEED_MORE
+  return run(INTERNATIONAL, text, start, 'phone')
+}
+
+export function matchParenthesis({ text, isFinal }: Source, start: number): Found {
+  if (!isFinal && text.length - start < WINDOW_CHARS) return NEED_MORE
+  return (flagsAt(text, start + 1) & DIGIT) === 0 ? undefined : run(NANP, text, start, 'phone')
+}
+
+/** At the first character of a run of HEX characters: one look per run, however many words it has. */
+export function matchIpv6({ text, isFinal }: Source, start: number): Found {
+  if (!isFinal && text.length - start < WINDOW_CHARS) return NEED_MORE
+  let end = start
+  let colons = 0
+  let digits = 0
+  while (end < start + 46 && flagsAt(text, end) & HEX) {
+    if (text.charCodeAt(end) === 58) colons++
+    if (flagsAt(text, end) & DIGIT) digits++
+    end++
+  }
+  // Without a digit it is more likely `Abc::Def` of some programming language.
+  if (colons < 2 || digits === 0 || end - start > 45 || flagsAt(text, end) & WORD) return undefined
+  const trimmed = /[:.]$/.test(text.slice(end - 2, end)) && !text.endsWith('::', end) ? end - 1 : end
+  return isIPv6(text.slice(start, trimmed)) ? { start, end: trimmed, detector: 'ip' } : undefined
+}
+
+export function matchIban({ text, isFinal }: Source, start: number): Found {
+  if ((flagsAt(text, start + 1) & LETTER) === 0 && start + 1 < text.length) return undefined
+  if (!isFinal && text.length - start < WINDOW_CHARS) return NEED_MORE
+  if ((flagsAt(text, start + 2) & DIGIT) === 0) return undefined
+  const span = run(IBAN, text, start, 'iban')
+  if (span === undefined) return undefined
+  const compact = text.slice(start, span.end).replaceAll(' ', '')
+  return compact.length <= 34 && isIban(compact) ? span : undefined
+}
+
+/** ISO 7064 MOD 97-10, over at most 34 characters. */
+function isIban(iban: string): boolean {
+  let remainder = 0
+  for (const char of iban.slice(4) + iban.slice(0, 4)) {
+    const value = Number.parseInt(char, 36)
+    remainder = (remainder * (value > 9 ? 100 : 10) + value) % 97
+  }
+  return remainder === 1
+}
+
+function run(pattern: RegExp, text: string, start: number, detector: Detector): Exclude<Found, typeof NEED_MORE> {
+  pattern.lastIndex = start
+  return pattern.test(text) ? { start, end: pattern.lastIndex, detector } : undefined
+}
