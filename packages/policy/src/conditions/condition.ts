@@ -50,7 +50,11 @@ export function compileCondition(spec: ConditionSpec): Condition {
         // Two values that are both missing are not the same value.
         return expected === MISSING ? UNKNOWN : compare(value, expected)
       }
-      return compileTest(spec.path, test, `${spec.operator} ${spec.caller.source}`)
+      const compiled = compileTest(spec.path, test, `${spec.operator} ${spec.caller.source}`)
+      // With a credential that lacks the claim no argument can help: `tools/list` need not show the tool.
+      const foresee: Condition['foresee'] = (subject, call) =>
+        readOne(spec.caller, subject, call) === MISSING ? UNKNOWN : compiled.foresee(subject, call)
+      return { ...compiled, foresee }
     }
   }
 }

@@ -102,9 +102,9 @@ function keyOf({ id, per }: Limit, subject: Subject, call: ToolCall): string {
 function valueOf(dimension: Dimension, subject: Subject, call: ToolCall): string | undefined {
   switch (dimension) {
     case 'caller':
-      // Two tenants may each have an "alice".
+      // Two tenants may each have an "alice"; a tenant's length begins with a digit and a caller without one with "/".
       return subject.tenantId === undefined
-        ? subject.id
+        ? `/${subject.id}`
         : `${subject.tenantId.length}:${subject.tenantId}/${subject.id}`
     case 'tenant':
       return subject.tenantId

@@ -20,6 +20,11 @@ const IBAN = /[A-Z]{2}\d{2}(?:[A-Z0-9]{11,30}|(?: [A-Z0-9]{4}){2,7}(?: [A-Z0-9]{
 const DOT = 46
 const HYPHEN = 45
 const SPACE = 32
+const COLON = 58
+const ZERO = 48
+const TWO = 50
+const SIX = 54
+const UPPER_A = 65
 
 export function matchNumber({ text, isFinal }: Source, start: number, enabled: ReadonlySet<Detector>): Found {
   if (!isFinal && text.length - start < WINDOW_CHARS) return NEED_MORE
@@ -42,8 +47,13 @@ export function matchNumber({ text, isFinal }: Source, start: number, enabled: R
   if ((length === 4 && (next === SPACE || next === HYPHEN)) || length >= 13) {
     return enabled.has('credit_card') ? matchCard(text, start) : undefined
   }
-  const mayBePhone = length === 3 || (length === 1 && text[start] === '1') || length === 4
+  const mayBePhone = length === 3 || length === 4 || (length === 1 && text[start] === '1' && mayGoOn(text, end + 1))
   return enabled.has('phone') && mayBePhone && !isDotted(text, start) ? run(NANP, text, start, 'phone') : undefined
+}
+
+/** Behind the 1 of North America. */
+function mayGoOn(text: string, index: number): boolean {
+  return text.charCodeAt(index) >= TWO || text[index] === '('
 }
 
 /** Part of a longer number: `1.2.3.4.5`, `0.415-555-2671`, `2024-415-555-2671`. */
@@ -53,23 +63,28 @@ function isDotted(text: string, start: number): boolean {
 }
 
 function matchCard(text: string, start: number): Found {
-  const span = run(CARD, text, start, 'credit_card')
-  if (span === undefined) return undefined
-  const digits = text.slice(start, span.end).replace(/[ -]/g, '')
   // The first digit tells the network: 3 to 6, and 2 of Mastercard.
-  return digits.length >= 13 && digits.length <= 19 && /^[2-6]/.test(digits) && isLuhn(digits) ? span : undefined
+  const first = text.charCodeAt(start)
+  if (first < TWO || first > SIX) return undefined
+  const span = run(CARD, text, start, 'credit_card')
+  return span !== undefined && isLuhn(text, start, span.end) ? span : undefined
 }
 
-/** ISO/IEC 7812-1 annex B; wrong for nine of ten numbers that only look like a card's. */
-function isLuhn(digits: string): boolean {
+/** ISO/IEC 7812-1 annex B, over what is no separator; wrong for nine of ten numbers that only look like a card's. */
+function isLuhn(text: string, start: number, end: number): boolean {
   let sum = 0
-  for (let index = 0; index < digits.length; index++) {
-    const digit = digits.charCodeAt(digits.length - 1 - index) - 48
+  let count = 0
+  let differs = false
+  for (let index = end - 1; index >= start; index--) {
+    const digit = text.charCodeAt(index) - ZERO
+    if (digit < 0) continue
     const doubled = digit * 2
-    sum += index % 2 === 0 ? digit : doubled > 9 ? doubled - 9 : doubled
+    sum += count % 2 === 0 ? digit : doubled > 9 ? doubled - 9 : doubled
+    count++
+    differs ||= digit !== text.charCodeAt(start) - ZERO
   }
   // Nobody's card is all one digit.
-  return sum % 10 === 0 && !/^(\d)\1*$/.test(digits)
+  return sum % 10 === 0 && differs && count >= 13 && count <= 19
 }
 
 export function matchPlus({ text, isFinal }: Source, start: number): Found {
@@ -87,14 +102,19 @@ export function matchIpv6({ text, isFinal }: Source, start: number): Found {
   if (!isFinal && text.length - start < WINDOW_CHARS) return NEED_MORE
   let end = start
   let colons = 0
+  let doubles = 0
   let digits = 0
   while (end < start + 46 && flagsAt(text, end) & HEX) {
-    if (text.charCodeAt(end) === 58) colons++
+    if (text.charCodeAt(end) === COLON) {
+      colons++
+      if (text.charCodeAt(end + 1) === COLON) doubles++
+    }
     if (flagsAt(text, end) & DIGIT) digits++
     end++
   }
   // Without a digit it is more likely `Abc::Def` of some programming language.
   if (colons < 2 || digits === 0 || end - start > 45 || flagsAt(text, end) & WORD) return undefined
+  if (doubles === 0 && colons < 6) return undefined
   const trimmed = /[:.]$/.test(text.slice(end - 2, end)) && !text.endsWith('::', end) ? end - 1 : end
   return isIPv6(text.slice(start, trimmed)) ? { start, end: trimmed, detector: 'ip' } : undefined
 }
@@ -105,18 +125,20 @@ export function matchIban({ text, isFinal }: Source, start: number): Found {
   if ((flagsAt(text, start + 2) & DIGIT) === 0) return undefined
   const span = run(IBAN, text, start, 'iban')
   if (span === undefined) return undefined
-  const compact = text.slice(start, span.end).replaceAll(' ', '')
-  return compact.length <= 34 && isIban(compact) ? span : undefined
+  return isIban(text, start, span.end) ? span : undefined
 }
 
-/** ISO 7064 MOD 97-10, over at most 34 characters. */
-function isIban(iban: string): boolean {
+/** ISO 7064 MOD 97-10, with the first four characters at the end; at most 34 characters. */
+function isIban(text: string, start: number, end: number): boolean {
   let remainder = 0
-  for (const char of iban.slice(4) + iban.slice(0, 4)) {
-    const value = Number.parseInt(char, 36)
-    remainder = (remainder * (value > 9 ? 100 : 10) + value) % 97
+  let count = 0
+  for (let step = 0; step < end - start; step++) {
+    const code = text.charCodeAt(start + ((step + 4) % (end - start)))
+    if (code === SPACE) continue
+    count++
+    remainder = (code >= UPPER_A ? remainder * 100 + code - UPPER_A + 10 : remainder * 10 + code - ZERO) % 97
   }
-  return remainder === 1
+  return remainder === 1 && count <= 34
 }
 
 function run(pattern: RegExp, text: string, start: number, detector: Detector): Exclude<Found, typeof NEED_MORE> {

@@ -8,7 +8,7 @@
  * A decision at a place depends on LOOK_BEHIND_CHARS before it and on what follows, so a stream can stop at a place that
  * needs more and go on there: redacting the chunks of a text gives the same as redacting the text.
  */
-import { ATOM, DIGIT, flagsAt, HEX, matchEmail, WORD, isUrlStart, matchUrlPassword } from './words.ts'
+import { ATOM, DIGIT, FLAGS, flagsAt, HEX, isUrlStart, matchEmail, matchUrlPassword, MAX_LOCAL_CHARS, WORD } from './words.ts'
 import { matchNumber, matchPlus, matchParenthesis, matchIpv6, matchIban } from './numbers.ts'
 import { matchPem, matchSecret } from './secrets.ts'
 import { NEED_MORE, type Detector, type Found, type Source, type Span } from './span.ts'
@@ -20,40 +20,55 @@ const PLUS = 43
 const PARENTHESIS = 40
 const DASH = 45
 const COLON = 58
+const UPPER_Z = 90
 
 /**
  * Adds what it finds from `from` on to `spans`, in order and without overlaps.
  * @returns where to go on when there is more text: everything before is decided
  */
 export function scan(source: Source, from: number, enabled: ReadonlySet<Detector>, spans: Span[]): number {
-  const { text } = source
+  const { text, isFinal } = source
   const numbers = hasAny(enabled, ['ssn', 'credit_card', 'phone', 'ip'])
-  const [email, phone, ip, iban, secret] = (['email', 'phone', 'ip', 'iban', 'secret'] as const).map((one) =>
-    enabled.has(one),
-  )
+  const email = enabled.has('email')
+  const phone = enabled.has('phone')
+  const ip = enabled.has('ip')
+  const iban = enabled.has('iban')
+  const secret = enabled.has('secret')
+  // An address needs an @ and a colon soon. The next of each is found faster than looked for at every word.
+  let nextAt = -1
+  let nextColon = -1
   let previous = from > 0 ? flagsAt(text, from - 1) : 0
   let index = from
   while (index < text.length) {
     const code = text.charCodeAt(index)
-    const flags = flagsAt(text, index)
+    const flags = FLAGS[code] ?? 0
     let found: Found
-    if (flags & WORD) {
-      if (email && flags & ATOM && !(previous & ATOM)) found = matchEmail(source, index)
-      if (found === undefined && !(previous & WORD)) {
-        if (flags & DIGIT) found = numbers ? matchNumber(source, index, enabled) : undefined
-        else {
+    if (flags & ATOM && !(previous & ATOM) && email) {
+      if (nextAt < index) nextAt = orEnd(text.indexOf('@', index), text)
+      if (nextAt - index <= MAX_LOCAL_CHARS && !(isFinal && nextAt === text.length)) found = matchEmail(source, index)
+    }
+    if (found !== undefined) {
+      // The address is what it is.
+    } else if (flags & WORD) {
+      if (!(previous & WORD)) {
+        if (flags & DIGIT) {
+          if (numbers) found = matchNumber(source, index, enabled)
+        } else {
           if (secret) found = matchSecret(source, index)
-          if (found === undefined && iban) found = matchIban(source, index)
+          if (found === undefined && iban && code <= UPPER_Z) found = matchIban(source, index)
         }
         if (found === undefined && ip && flags & HEX && isHexStart(text, index, previous)) {
-          found = matchIpv6(source, index)
+          if (nextColon < index) nextColon = orEnd(text.indexOf(':', index), text)
+          if (nextColon - index <= 4) found = matchIpv6(source, index)
         }
       }
-    } else if (code === PLUS) found = phone && !(previous & WORD) ? matchPlus(source, index) : undefined
-    else if (code === PARENTHESIS) found = phone ? matchParenthesis(source, index) : undefined
-    else if (code === DASH) found = secret && text.charCodeAt(index - 1) !== DASH ? matchPem(source, index) : undefined
-    else if (code === COLON && secret && isUrlStart(source, index)) found = matchUrlPassword(source, index)
-    else if (email && flags & ATOM && !(previous & ATOM)) found = matchEmail(source, index)
+    } else if (code === PLUS) {
+      if (phone && !(previous & WORD)) found = matchPlus(source, index)
+    } else if (code === PARENTHESIS) {
+      if (phone) found = matchParenthesis(source, index)
+    } else if (code === DASH) {
+      if (secret && text.charCodeAt(index - 1) !== DASH) found = matchPem(source, index)
+    } else if (code === COLON && secret && isUrlStart(source, index)) found = matchUrlPassword(source, index)
 
     if (found === NEED_MORE) return index
     if (found === undefined) {
@@ -66,6 +81,10 @@ export function scan(source: Source, from: number, enabled: ReadonlySet<Detector
     }
   }
   return index
+}
+
+function orEnd(index: number, text: string): number {
+  return index < 0 ? text.length : index
 }
 
 /** `addr:2001:db8::1` begins behind the first colon. */

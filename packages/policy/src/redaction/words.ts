@@ -11,7 +11,7 @@ export const HEX = 8
 export const LETTER = 16
 
 /** Bounds of what one detector looks at. An address has at most 254 characters (RFC 5321 section 4.5.3.1). */
-const MAX_LOCAL_CHARS = 256
+export const MAX_LOCAL_CHARS = 256
 const MAX_DOMAIN_CHARS = 255
 const MAX_URL_CHARS = 400
 
@@ -19,15 +19,17 @@ const AT = 64
 const DOT = 46
 const HYPHEN = 45
 
-const FLAGS = makeFlags()
+/** By code unit. */
+export const FLAGS: Uint8Array = makeFlags()
 
 export function flagsAt(text: string, index: number): number {
-  // Beyond the table and beyond the end it is undefined.
+  // Before the start and beyond the end there is nothing.
   return FLAGS[text.charCodeAt(index)] ?? 0
 }
 
+/** One entry for each code unit: with 128 of them, every other character would leave the fast path. */
 function makeFlags(): Uint8Array {
-  const flags = new Uint8Array(128)
+  const flags = new Uint8Array(65_536)
   for (let code = 0; code < 128; code++) {
     const char = String.fromCharCode(code)
     let own = 0
