@@ -38,7 +38,9 @@ export function createCedarEngine({
   policies,
   policySetId = `mcp-gateway-${++engines}`,
 }: CedarEngineOptions): PolicyEngine {
-  const staticPolicies = namePolicies(cedar, policies)
+  const named = namePolicies(cedar, policies)
+  const staticPolicies = Object.fromEntries(named.map(({ id, policy }) => [id, policy]))
+  const forbids = new Set(named.filter(({ forbids }) => forbids).map(({ id }) => id))
   const parsed = cedar.preparsePolicySet(policySetId, { staticPolicies })
   if (parsed.type === 'failure') throw invalid(parsed.errors)
 
@@ -46,7 +48,8 @@ export function createCedarEngine({
     const request = requestOf(subject, { server, tool, address }, { __extn: { fn: 'unknown', arg: 'args' } })
     const answer = request && cedar.isAuthorizedPartial({ ...request, policies: { staticPolicies } })
     // Not decided yet means that arguments decide.
-    return answer?.type === 'residuals' && answer.response.errored.length === 0 && answer.response.decision !== 'deny'
+    if (answer?.type !== 'residuals' || answer.response.decision === 'deny') return false
+    return !answer.response.errored.some((id) => forbids.has(id))
   }
   const refuse = (subject: Subject, call: ToolCall, rule: string, reason: string): Decision => {
     const known = isVisible(subject, call.server, call.tool, call.address)
@@ -63,8 +66,8 @@ export function createCedarEngine({
       const answer = cedar.statefulIsAuthorized({ ...request, preparsedPolicySetId: policySetId })
       if (answer.type === 'failure') return refuse(subject, call, 'cedar/failed', 'Cedar could not decide')
       const { decision, diagnostics } = answer.response
-      const [error] = diagnostics.errors
-      // Cedar leaves out a policy that fails, and with a `forbid` left out it would allow.
+      // Cedar leaves out a policy that fails; with a `permit` left out it refuses, with a `forbid` it would allow.
+      const error = diagnostics.errors.find(({ policyId }) => forbids.has(policyId))
       if (error !== undefined)
         return refuse(subject, call, `cedar/${error.policyId}`, 'a policy failed: an attribute is missing')
       const [rule = 'default-deny'] = diagnostics.reason
@@ -75,22 +78,23 @@ export function createCedarEngine({
   }
 }
 
+type Named = { readonly id: string; readonly policy: string; readonly forbids: boolean }
+
 /** By `@id`, or by their number from 1. @throws PolicyError POLICY_DOCUMENT_INVALID */
-function namePolicies(cedar: CedarModule, source: string): Record<string, string> {
+function namePolicies(cedar: CedarModule, source: string): readonly Named[] {
   const parts = cedar.policySetTextToParts(source)
   if (parts.type === 'failure') throw invalid(parts.errors)
   if (parts.policy_templates.length > 0) throw invalid([{ message: 'templates are not supported' }])
-  const named = parts.policies.map((policy, index) => {
-    const json = cedar.policyToJson(policy)
-    return [
-      json.type === 'success' ? (json.json.annotations?.['id'] ?? String(index + 1)) : String(index + 1),
-      policy,
-    ] as const
+  const named = parts.policies.map((policy, index): Named => {
+    const answer = cedar.policyToJson(policy)
+    if (answer.type === 'failure') throw invalid(answer.errors)
+    const { annotations, effect } = answer.json
+    return { id: annotations?.['id'] ?? String(index + 1), policy, forbids: effect === 'forbid' }
   })
-  const ids = named.map(([id]) => id)
+  const ids = named.map(({ id }) => id)
   const twin = ids.find((id, index) => ids.indexOf(id) !== index)
   if (twin !== undefined) throw invalid([{ message: `two policies have the id "${twin}"` }])
-  return Object.fromEntries(named)
+  return named
 }
 
 function invalid(errors: readonly { readonly message: string }[]): PolicyError {

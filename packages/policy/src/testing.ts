@@ -36,7 +36,10 @@ export const limitStoreCases: readonly LimitStoreCase[] = [
       const [refused] = await store.take([request])
       assert.equal(refused?.allowed, false)
       assert.equal(refused.remaining, 0)
-      assert.ok(refused.retryAfterUs > HOUR_US * 0.9 && refused.retryAfterUs <= HOUR_US, 'one interval, less what has passed')
+      assert.ok(
+        refused.retryAfterUs > HOUR_US * 0.9 && refused.retryAfterUs <= HOUR_US,
+        'one interval, less what has passed',
+      )
       assert.ok(refused.resetUs > HOUR_US * 4.9 && refused.resetUs <= HOUR_US * 5, 'five intervals until it is full')
     },
   },

@@ -73,25 +73,30 @@ describe('the store in memory', () => {
   test('(model) never admits more than burst + elapsed / interval, and never less while the caller is slower than that', () => {
     const steps = fc.array(fc.nat(400), { minLength: 1, maxLength: 200 })
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 300 }), steps, (burst, intervalMs, waits) => {
-        let now = 0
-        const store = createMemoryLimitStore({ clock: () => now })
-        // A bucket of tokens, counted in parts of intervalMs so that it is exact.
-        let tokens = burst * intervalMs
-        for (const wait of waits) {
-          now += wait
-          tokens = Math.min(tokens + wait, burst * intervalMs)
-          const expected = tokens >= intervalMs
-          const answers = store.take([{ key: 'k', intervalUs: intervalMs * 1000, burst }])
-          if (answers instanceof Promise) return false
-          const [answer] = answers
-          if (answer?.allowed !== expected) return false
-          if (expected) tokens -= intervalMs
-          if (answer.remaining !== Math.floor(tokens / intervalMs)) return false
-          if (!expected && answer.retryAfterUs !== (intervalMs - tokens) * 1000) return false
-        }
-        return true
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 20 }),
+        fc.integer({ min: 1, max: 300 }),
+        steps,
+        (burst, intervalMs, waits) => {
+          let now = 0
+          const store = createMemoryLimitStore({ clock: () => now })
+          // A bucket of tokens, counted in parts of intervalMs so that it is exact.
+          let tokens = burst * intervalMs
+          for (const wait of waits) {
+            now += wait
+            tokens = Math.min(tokens + wait, burst * intervalMs)
+            const expected = tokens >= intervalMs
+            const answers = store.take([{ key: 'k', intervalUs: intervalMs * 1000, burst }])
+            if (answers instanceof Promise) return false
+            const [answer] = answers
+            if (answer?.allowed !== expected) return false
+            if (expected) tokens -= intervalMs
+            if (answer.remaining !== Math.floor(tokens / intervalMs)) return false
+            if (!expected && answer.retryAfterUs !== (intervalMs - tokens) * 1000) return false
+          }
+          return true
+        },
+      ),
       { numRuns: 2000 },
     )
   })
@@ -106,10 +111,21 @@ describe('rates', () => {
     ['3/h', { count: 3, windowMs: 3_600_000, burst: 3 }],
   ])('%s', (source, wanted) => expect(parseRate(source)).toEqual(wanted))
 
-  test.each(['', '10', '10/', '/min', '10/week', '0/min', '-1/min', '1.5/s', '10/min ', '1/0s', '1e3/s', '10/constructor', '1000000/s'])(
-    '%j is none',
-    (source) => expect(parseRate(source)).toBeUndefined(),
-  )
+  test.each([
+    '',
+    '10',
+    '10/',
+    '/min',
+    '10/week',
+    '0/min',
+    '-1/min',
+    '1.5/s',
+    '10/min ',
+    '1/0s',
+    '1e3/s',
+    '10/constructor',
+    '1000000/s',
+  ])('%j is none', (source) => expect(parseRate(source)).toBeUndefined())
 })
 
 describe('the limiter', () => {
@@ -153,7 +169,10 @@ describe('the limiter', () => {
   })
 
   test('the refusal of one limit costs nothing of the others', async () => {
-    const { limiter } = create([limit({ id: 'wide', rate: rate('10/h') }), limit({ id: 'narrow', tool: ['a'], rate: rate('1/h') })])
+    const { limiter } = create([
+      limit({ id: 'wide', rate: rate('10/h') }),
+      limit({ id: 'narrow', tool: ['a'], rate: rate('1/h') }),
+    ])
     expect(await count(limiter, 20, alice, { server: 's', tool: 'a' })).toBe(1)
     expect(await count(limiter, 20, alice, { server: 's', tool: 'b' })).toBe(9)
   })

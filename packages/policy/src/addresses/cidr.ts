@@ -29,14 +29,15 @@ export function parseAddress(source: string): Address | undefined {
  * @throws SyntaxError with a message for the writer, e.g. for `10.1.2.3/8`, which is a typing error more often than not
  */
 export function compileAddresses(sources: readonly string[]): AddressSet {
-  const list = new BlockList()
+  // Two lists, because in one of both families ::/0 holds every IPv4 address as well.
+  const lists = { ipv4: new BlockList(), ipv6: new BlockList() }
   for (const source of sources) {
     const { text, family, prefix } = parseNetwork(source)
-    list.addSubnet(text, prefix, family)
+    lists[family].addSubnet(text, prefix, family)
   }
   return (address) => {
     const parsed = parseAddress(address)
-    return parsed === undefined ? undefined : list.check(parsed.text, parsed.family)
+    return parsed === undefined ? undefined : lists[parsed.family].check(parsed.text, parsed.family)
   }
 }
 

@@ -8,7 +8,18 @@
  * A decision at a place depends on LOOK_BEHIND_CHARS before it and on what follows, so a stream can stop at a place that
  * needs more and go on there: redacting the chunks of a text gives the same as redacting the text.
  */
-import { ATOM, DIGIT, FLAGS, flagsAt, HEX, isUrlStart, matchEmail, matchUrlPassword, MAX_LOCAL_CHARS, WORD } from './words.ts'
+import {
+  ATOM,
+  DIGIT,
+  FLAGS,
+  flagsAt,
+  HEX,
+  isUrlStart,
+  matchEmail,
+  matchUrlPassword,
+  MAX_LOCAL_CHARS,
+  WORD,
+} from './words.ts'
 import { matchNumber, matchPlus, matchParenthesis, matchIpv6, matchIban } from './numbers.ts'
 import { matchPem, matchSecret } from './secrets.ts'
 import { NEED_MORE, type Detector, type Found, type Source, type Span } from './span.ts'

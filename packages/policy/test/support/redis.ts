@@ -16,7 +16,18 @@ export type RedisServer = AsyncDisposable & { readonly port: number; readonly pr
 
 export async function startRedis(port?: number): Promise<RedisServer> {
   const own = port ?? (await freePort())
-  const args = ['--port', String(own), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--loglevel', 'warning']
+  const args = [
+    '--port',
+    String(own),
+    '--bind',
+    '127.0.0.1',
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+    '--loglevel',
+    'warning',
+  ]
   const child = spawn(SERVER, args, { stdio: 'ignore', cwd: '/tmp' })
   const failed = once(child, 'error').then(([error]) => Promise.reject(error as Error))
   await Promise.race([ready(own), failed])
