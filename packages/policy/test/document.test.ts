@@ -81,7 +81,7 @@ policies:
       'there is no redaction',
     ],
     ['mode: dryrun', 'did you mean "dry-run"?'],
-    ['mode: enforce\nmode: dry-run', 'unique'],
+    ['mode: enforce\nmode: dry-run', 'the key "mode" is there twice'],
     ['a: [', ''],
     ['x: *nobody', ''],
     ['limits: [{ id: a }]', 'limits nothing'],
@@ -115,8 +115,12 @@ policies:
         .map((k, i) => `${k}: &${k} [${Array(9).fill(`*${'abcdefgh'[i]}`).join(',')}]`)
         .join('\n')}`,
     ],
-    ['long', `a: ${'x'.repeat(2_000_001)}`],
-    ['quotes', '"'.repeat(100_001)],
+    ['keys without end', Array.from({ length: 60_000 }, (_, index) => `k${index}: 1`).join('\n')],
+    ['closers', ']'.repeat(1_000_000)],
+    ['anchors', '&a '.repeat(100_000)],
+    ['escapes', `"${'\\x'.repeat(100_000)}"`],
+    ['long', `a: ${'x'.repeat(1_000_001)}`],
+    ['quotes', '"'.repeat(200_001)],
     ['tabs', '\t'.repeat(100_000)],
   ])('a file that is hostile by its %s is refused', (_, yaml) => expect(told(yaml).length).toBeGreaterThan(0))
 

@@ -1,10 +1,12 @@
 /** YAML in, a plain value or findings with lines out. The writer is trusted, but may be wrong in every possible way. */
-import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node, type Pair } from 'yaml'
+import { isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type Node, type Pair } from 'yaml'
 import { PolicyError, type PolicyFinding } from '../errors.ts'
 import type { Field, Path, Problem } from './reader.ts'
 
-/** A document of 10,000 rules has about this size. */
-const MAX_DOCUMENT_CHARS = 2_000_000
+/** A document of 5,000 rules has about this size. */
+const MAX_DOCUMENT_CHARS = 1_000_000
+/** Findings that are told; nobody reads more, and a text of quotes has one for every second character. */
+const MAX_FINDINGS = 200
 /** Flow collections that are open at once; the parser recurses into each. */
 const MAX_FLOW_DEPTH = 64
 /** What aliases may expand to, as a multiple of what is written: a "billion laughs" needs millions. */
@@ -17,15 +19,15 @@ const MAX_ALIAS_COUNT = 100
 export function readYaml<T>(source: string, file: string, read: (root: Field) => T | undefined): T {
   const lines = new LineCounter()
   const document = parse(source, file, lines)
-  const syntax = document.errors.map(({ message, pos }) => {
+  const syntax = [...document.errors.slice(0, MAX_FINDINGS), ...findTwins(document)].map(({ message, pos }) => {
     const { line, col } = lines.linePos(pos[0])
-    return { line, column: col, path: '', message: message.split('\n')[0]?.replace(/ at line \d+.*$/, '') ?? message }
+    return { line, column: col, path: '', message: message.split('\n')[0] ?? message }
   })
   if (syntax.length > 0) throw invalid(file, syntax)
   const problems: Problem[] = []
   const result = read({ value: toValue(document, file), path: [], problems })
   if (problems.length === 0 && result !== undefined) return result
-  throw invalid(file, locate(document, lines, problems))
+  throw invalid(file, locate(document, lines, problems.slice(0, MAX_FINDINGS)))
 }
 
 /** @throws PolicyError POLICY_DOCUMENT_INVALID */
@@ -43,9 +45,11 @@ function parse(source: string, file: string, lines: LineCounter): Document.Parse
   if (source.length > MAX_DOCUMENT_CHARS) {
     throw invalid(file, [whole(`is longer than ${MAX_DOCUMENT_CHARS} characters`)])
   }
-  if (flowDepth(source) > MAX_FLOW_DEPTH) throw invalid(file, [whole('is nested too deeply')])
+  if (openBrackets(source) > MAX_FLOW_DEPTH) throw invalid(file, [whole('is nested too deeply')])
   try {
-    return parseDocument(source, { lineCounter: lines, version: '1.2', schema: 'core', logLevel: 'silent' })
+    // Excerpts for errors and the search for twins take a time that is quadratic in their number: both are done here.
+    const quick = { prettyErrors: false, uniqueKeys: false, logLevel: 'silent' } as const
+    return parseDocument(source, { lineCounter: lines, version: '1.2', schema: 'core', ...quick })
   } catch (error) {
     // `- - - - …` nests a list per two characters, and the parser recurses.
     if (error instanceof RangeError) throw invalid(file, [whole('is nested too deeply')], error)
@@ -63,14 +67,36 @@ function toValue(document: Document.Parsed, file: string): unknown {
   }
 }
 
-function flowDepth(source: string): number {
+/** How many brackets are open at once, or closed without having been opened. */
+function openBrackets(source: string): number {
   let depth = 0
-  let deepest = 0
+  let most = 0
   for (const bracket of source.matchAll(/[[\]{}]/g)) {
     depth += bracket[0] === '[' || bracket[0] === '{' ? 1 : -1
-    deepest = Math.max(deepest, depth)
+    most = Math.max(most, Math.abs(depth))
   }
-  return deepest
+  return most
+}
+
+type Twin = { readonly message: string; readonly pos: readonly [number] }
+
+/** Of two members with one name only the last one would be read. */
+function findTwins(document: Document.Parsed): Twin[] {
+  const twins: Twin[] = []
+  if (document.errors.length > 0) return twins
+  visit(document, {
+    Map(_, { items }) {
+      const seen = new Set<unknown>()
+      for (const { key } of items) {
+        const name: unknown = isScalar(key) ? key.value : undefined
+        if (seen.has(name) && twins.length < MAX_FINDINGS) {
+          twins.push({ message: `the key "${String(name)}" is there twice`, pos: [(key as Node).range?.[0] ?? 0] })
+        }
+        seen.add(name)
+      }
+    },
+  })
+  return twins
 }
 
 function whole(message: string): PolicyFinding {
@@ -78,7 +104,7 @@ function whole(message: string): PolicyFinding {
 }
 
 function invalid(file: string, findings: readonly PolicyFinding[], cause?: unknown): PolicyError {
-  const told = findings.length > 0 ? findings : [whole('is empty')]
+  const told = findings.length > 0 ? findings.slice(0, MAX_FINDINGS) : [whole('is empty')]
   const message = told
     .map(({ line, column, path, message }) => `${file}:${line}:${column} ${path === '' ? '' : `${path}: `}${message}`)
     .join('\n')
