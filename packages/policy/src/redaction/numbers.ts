@@ -3,8 +3,10 @@ import { isIPv6 } from 'node:net'
 import { NEED_MORE, type Detector, type Found, type Source } from './span.ts'
 import { DIGIT, flagsAt, HEX, LETTER, WORD } from './words.ts'
 
-/** None of the patterns below reads further than this. */
+/** None of the patterns below reads further than this, nor further than one character behind a run of its own. */
 const WINDOW_CHARS = 64
+const NUMBER_CHARS = tableOf(/[\d .()-]/)
+const IBAN_CHARS = tableOf(/[A-Z0-9 ]/)
 
 /** United States social security numbers that are issued (SSA, since 2011). */
 const SSN = /(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])/y
@@ -26,8 +28,9 @@ const TWO = 50
 const SIX = 54
 const UPPER_A = 65
 
-export function matchNumber({ text, isFinal }: Source, start: number, enabled: ReadonlySet<Detector>): Found {
-  if (!isFinal && text.length - start < WINDOW_CHARS) return NEED_MORE
+export function matchNumber(source: Source, start: number, enabled: ReadonlySet<Detector>): Found {
+  const { text } = source
+  if (isOpen(source, start, NUMBER_CHARS)) return NEED_MORE
   let end = start
   while (end < start + 20 && flagsAt(text, end) & DIGIT) end++
   const length = end - start
@@ -87,19 +90,18 @@ function isLuhn(text: string, start: number, end: number): boolean {
   return sum % 10 === 0 && differs && count >= 13 && count <= 19
 }
 
-export function matchPlus({ text, isFinal }: Source, start: number): Found {
-  if (!isFinal && text.length - start < WINDOW_CHARS) return NEED_MORE
-  return run(INTERNATIONAL, text, start, 'phone')
+export function matchPlus(source: Source, start: number): Found {
+  return isOpen(source, start + 1, NUMBER_CHARS) ? NEED_MORE : run(INTERNATIONAL, source.text, start, 'phone')
 }
 
-export function matchParenthesis({ text, isFinal }: Source, start: number): Found {
-  if (!isFinal && text.length - start < WINDOW_CHARS) return NEED_MORE
+export function matchParenthesis(source: Source, start: number): Found {
+  const { text } = source
+  if (isOpen(source, start + 1, NUMBER_CHARS)) return NEED_MORE
   return (flagsAt(text, start + 1) & DIGIT) === 0 ? undefined : run(NANP, text, start, 'phone')
 }
 
 /** At the first character of a run of HEX characters: one look per run, however many words it has. */
 export function matchIpv6({ text, isFinal }: Source, start: number): Found {
-  if (!isFinal && text.length - start < WINDOW_CHARS) return NEED_MORE
   let end = start
   let colons = 0
   let doubles = 0
@@ -112,6 +114,7 @@ export function matchIpv6({ text, isFinal }: Source, start: number): Found {
     if (flagsAt(text, end) & DIGIT) digits++
     end++
   }
+  if (end === text.length && end < start + 46 && !isFinal) return NEED_MORE
   // Without a digit it is more likely `Abc::Def` of some programming language.
   if (colons < 2 || digits === 0 || end - start > 45 || flagsAt(text, end) & WORD) return undefined
   if (doubles === 0 && colons < 6) return undefined
@@ -119,10 +122,12 @@ export function matchIpv6({ text, isFinal }: Source, start: number): Found {
   return isIPv6(text.slice(start, trimmed)) ? { start, end: trimmed, detector: 'ip' } : undefined
 }
 
-export function matchIban({ text, isFinal }: Source, start: number): Found {
-  if ((flagsAt(text, start + 1) & LETTER) === 0 && start + 1 < text.length) return undefined
-  if (!isFinal && text.length - start < WINDOW_CHARS) return NEED_MORE
-  if ((flagsAt(text, start + 2) & DIGIT) === 0) return undefined
+export function matchIban(source: Source, start: number): Found {
+  const { text } = source
+  const isPossible = (offset: number, flag: number): boolean =>
+    start + offset >= text.length || (flagsAt(text, start + offset) & flag) !== 0
+  if (!isPossible(1, LETTER) || !isPossible(2, DIGIT)) return undefined
+  if (isOpen(source, start, IBAN_CHARS)) return NEED_MORE
   const span = run(IBAN, text, start, 'iban')
   if (span === undefined) return undefined
   return isIban(text, start, span.end) ? span : undefined
@@ -139,6 +144,19 @@ function isIban(text: string, start: number, end: number): boolean {
     remainder = (code >= UPPER_A ? remainder * 100 + code - UPPER_A + 10 : remainder * 10 + code - ZERO) % 97
   }
   return remainder === 1 && count <= 34
+}
+
+function tableOf(chars: RegExp): Uint8Array {
+  return Uint8Array.from({ length: 128 }, (_, code) => (chars.test(String.fromCharCode(code)) ? 1 : 0))
+}
+
+/** Whether a run of these characters reaches the end of what there is so far: then it may go on. */
+function isOpen({ text, isFinal }: Source, start: number, chars: Uint8Array): boolean {
+  if (isFinal) return false
+  const last = Math.min(text.length, start + WINDOW_CHARS)
+  let end = start
+  while (end < last && chars[text.charCodeAt(end)] === 1) end++
+  return end >= text.length
 }
 
 function run(pattern: RegExp, text: string, start: number, detector: Detector): Exclude<Found, typeof NEED_MORE> {

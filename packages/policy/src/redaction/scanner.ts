@@ -35,9 +35,16 @@ const UPPER_Z = 90
 
 /**
  * Adds what it finds from `from` on to `spans`, in order and without overlaps.
+ * @param isFresh whether a span ended at `from`
  * @returns where to go on when there is more text: everything before is decided
  */
-export function scan(source: Source, from: number, enabled: ReadonlySet<Detector>, spans: Span[]): number {
+export function scan(
+  source: Source,
+  from: number,
+  isFresh: boolean,
+  enabled: ReadonlySet<Detector>,
+  spans: Span[],
+): number {
   const { text, isFinal } = source
   const numbers = hasAny(enabled, ['ssn', 'credit_card', 'phone', 'ip'])
   const email = enabled.has('email')
@@ -48,7 +55,7 @@ export function scan(source: Source, from: number, enabled: ReadonlySet<Detector
   // An address needs an @ and a colon soon. The next of each is found faster than looked for at every word.
   let nextAt = -1
   let nextColon = -1
-  let previous = from > 0 ? flagsAt(text, from - 1) : 0
+  let previous = isFresh || from === 0 ? 0 : flagsAt(text, from - 1)
   let index = from
   while (index < text.length) {
     const code = text.charCodeAt(index)
@@ -88,7 +95,8 @@ export function scan(source: Source, from: number, enabled: ReadonlySet<Detector
     } else {
       spans.push(found)
       index = found.end
-      previous = flagsAt(text, index - 1)
+      // What stands in its place ends a word; without this, the rest of one that was cut would be looked at by nobody.
+      previous = 0
     }
   }
   return index

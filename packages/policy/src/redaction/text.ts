@@ -18,14 +18,14 @@ export type TextStream = {
 
 /** What stands where something was: no length, no letter of it. */
 export function placeholder(name: string): string {
-  return `[REDACTED:${name}]`
+  return `[REDACTED ${name}]`
 }
 
 export function redactText(text: string, { detectors, patterns }: TextRules, findings: Findings): string {
   const own = patterns.length > 0 ? replaceLines(text, patterns, findings) : text
   if (detectors.size === 0) return own
   const spans: Span[] = []
-  scan({ text: own, isFinal: true }, 0, detectors, spans)
+  scan({ text: own, isFinal: true }, 0, true, detectors, spans)
   return spans.length === 0 ? own : replaceSpans(own, 0, own.length, spans, findings)
 }
 
@@ -43,11 +43,14 @@ function createScanStream(detectors: ReadonlySet<Detector>, findings: Findings):
   /** LOOK_BEHIND_CHARS of what is decided, then what is not. */
   let buffer = ''
   let decided = 0
+  /** Whether something was found that ends where `decided` is. */
+  let isFresh = true
   const advance = (isFinal: boolean): string => {
     const spans: Span[] = []
-    let next = scan({ text: buffer, isFinal }, decided, detectors, spans)
+    let next = scan({ text: buffer, isFinal }, decided, isFresh, detectors, spans)
     // Half of a character is nothing that anybody could send on.
     if (!isFinal && next > decided && isHighSurrogate(buffer, next - 1) && spans.at(-1)?.end !== next) next--
+    isFresh = next === decided ? isFresh : spans.at(-1)?.end === next
     const out = replaceSpans(buffer, decided, next, spans, findings)
     const keepFrom = Math.max(next - LOOK_BEHIND_CHARS, 0)
     buffer = buffer.slice(keepFrom)
