@@ -27,6 +27,8 @@ export type CedarEngineOptions = {
 
 const CONCEAL: Obligation = Object.freeze({ type: 'conceal' })
 const MAX_DEPTH = 64
+/** (caller, server, tool, address) whose visibility is remembered. */
+const MAX_REMEMBERED = 10_000
 /** Cedar's integers have 64 bits, a double is exact up to 53. */
 const ACTION: TypeAndId = { type: 'Action', id: 'call' }
 
@@ -44,7 +46,23 @@ export function createCedarEngine({
   const parsed = cedar.preparsePolicySet(policySetId, { staticPolicies })
   if (parsed.type === 'failure') throw invalid(parsed.errors)
 
+  const remembered = new Map<string, boolean>()
+
+  /** Partial evaluation parses all policies again, 80 µs each: a flood of refused calls must not cost that each time. */
   const isVisible: PolicyEngine['isVisible'] = (subject, server, tool, address) => {
+    const { id, roles, tenantId, attributes } = subject
+    const key = JSON.stringify([id, roles, tenantId, attributes, server, tool, address], (_, value: unknown) =>
+      typeof value === 'bigint' ? `${value}n` : value,
+    )
+    let known = remembered.get(key)
+    if (known === undefined) {
+      known = foresee(subject, server, tool, address)
+      if (remembered.size >= MAX_REMEMBERED) remembered.clear()
+      remembered.set(key, known)
+    }
+    return known
+  }
+  const foresee: PolicyEngine['isVisible'] = (subject, server, tool, address) => {
     const request = requestOf(subject, { server, tool, address }, { __extn: { fn: 'unknown', arg: 'args' } })
     const answer = request && cedar.isAuthorizedPartial({ ...request, policies: { staticPolicies } })
     // Not decided yet means that arguments decide.
