@@ -39,8 +39,7 @@ export function toPolicyFile(value: unknown, name = 'policy'): PolicyFile {
   return readValue(value, name, readPolicyFile)
 }
 
-/** @internal */
-export function readPolicyFile(field: Field): PolicyFile | undefined {
+function readPolicyFile(field: Field): PolicyFile | undefined {
   const found = members(field, SECTIONS)
   if (found === undefined) return undefined
   const mode = found.mode ? oneOf(found.mode, ['enforce', 'dry-run']) : 'enforce'

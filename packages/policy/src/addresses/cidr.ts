@@ -44,7 +44,7 @@ export function compileAddresses(sources: readonly string[]): AddressSet {
 type Network = Address & { readonly prefix: number }
 
 /** @throws SyntaxError */
-export function parseNetwork(source: string): Network {
+function parseNetwork(source: string): Network {
   const wild = /^(?<fixed>(?:\d{1,3}\.){1,3})\*(?:\.\*)*$/.exec(source)
   if (wild !== null) return fromWildcard(source, wild.groups?.['fixed'] ?? '')
   const [base = '', bits, ...rest] = source.split('/')

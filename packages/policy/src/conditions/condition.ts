@@ -24,7 +24,7 @@ export function compileConditions(specs: readonly ConditionSpec[]): Condition {
   return only !== undefined && others.length === 0 ? only : compileGroup(conditions, 'all')
 }
 
-export function compileCondition(spec: ConditionSpec): Condition {
+function compileCondition(spec: ConditionSpec): Condition {
   switch (spec.type) {
     case 'all':
     case 'any':
@@ -43,7 +43,7 @@ export function compileCondition(spec: ConditionSpec): Condition {
       const test: Test = (value) => compare(value, spec.value)
       return compileTest(spec.path, test, `${spec.operator} ${shorten(JSON.stringify(spec.value))}`)
     }
-    case 'caller': {
+    default: {
       const compare = COMPARISONS[spec.operator]
       const test: Test = (value, subject, call) => {
         const expected = readOne(spec.caller, subject, call)

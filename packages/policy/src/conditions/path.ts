@@ -18,7 +18,7 @@ export type ValuePath = {
 const ROOTS: readonly Root[] = ['args', 'caller', 'server', 'tool', 'address', 'tenant']
 const MAX_SEGMENTS = 32
 /** Values that one `*` path looks at; a longer list is unknown as a whole. */
-export const MAX_WILD_VALUES = 10_000
+const MAX_WILD_VALUES = 10_000
 
 const SEGMENT = /\.(?<name>[A-Za-z0-9_$@-]+|\*)|\[(?<quoted>"(?:[^"\\]|\\.)*")\]/y
 
@@ -91,7 +91,7 @@ function readRoot(root: Root, subject: Subject, call: ToolCall): unknown {
       return call.tool
     case 'address':
       return call.address
-    case 'tenant':
+    default:
       return subject.tenantId
   }
 }

@@ -142,6 +142,6 @@ function offsetOf(document: Document.Parsed, path: Path, at: 'key' | undefined):
 }
 
 /** `policies[0].rules[2].tool` */
-export function formatPath(path: Path): string {
+function formatPath(path: Path): string {
   return path.map((step, index) => (typeof step === 'number' ? `[${step}]` : `${index > 0 ? '.' : ''}${step}`)).join('')
 }

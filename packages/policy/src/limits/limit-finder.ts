@@ -113,7 +113,7 @@ function valueOf(dimension: Dimension, subject: Subject, call: ToolCall): string
     case 'tool':
       // A tool's name means something on its server only.
       return `${call.server.length}:${call.server}/${call.tool}`
-    case 'address':
+    default:
       return call.address
   }
 }
