@@ -6,16 +6,50 @@
  * `Action::"call"`, a tool is `Tool::"<server>/<tool>"` in `Server::"<server>"` with `server` and `name`, and
  * `context` has `args` and `address`.
  */
-import type { CedarValueJson, EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs'
 import type { Decision, Obligation, PolicyEngine } from './decision.ts'
 import { PolicyError } from './errors.ts'
 import type { Subject, ToolCall } from './subject.ts'
 
-/** The functions of `@cedar-policy/cedar-wasm/nodejs` that are used here. */
-export type CedarModule = Pick<
-  typeof import('@cedar-policy/cedar-wasm/nodejs'),
-  'preparsePolicySet' | 'statefulIsAuthorized' | 'isAuthorizedPartial' | 'policySetTextToParts' | 'policyToJson'
->
+/** A value in Cedar's JSON. */
+export type CedarValue = boolean | number | string | CedarValue[] | { [key: string]: CedarValue }
+
+type EntityId = { type: string; id: string }
+type CedarEntity = { uid: EntityId; attrs: Record<string, CedarValue>; parents: EntityId[] }
+type CedarRequest = {
+  principal: EntityId
+  action: EntityId
+  resource: EntityId
+  context: Record<string, CedarValue>
+  entities: CedarEntity[]
+}
+type CedarFailure = { type: 'failure'; errors: { message: string }[] }
+type CedarPolicies = { staticPolicies: Record<string, string> }
+
+/**
+ * The functions of `@cedar-policy/cedar-wasm/nodejs` (4.x) that are used here. Written down instead of imported, so that
+ * this subpath has types also where Cedar is not installed; a test gives it the real module.
+ */
+export type CedarModule = {
+  readonly preparsePolicySet: (id: string, policies: CedarPolicies) => { type: 'success' } | CedarFailure
+  readonly policySetTextToParts: (
+    source: string,
+  ) => { type: 'success'; policies: string[]; policy_templates: string[] } | CedarFailure
+  readonly policyToJson: (
+    policy: string,
+  ) => { type: 'success'; json: { effect: 'permit' | 'forbid'; annotations?: Record<string, string> } } | CedarFailure
+  readonly statefulIsAuthorized: (request: CedarRequest & { preparsedPolicySetId: string }) =>
+    | {
+        type: 'success'
+        response: {
+          decision: 'allow' | 'deny'
+          diagnostics: { reason: string[]; errors: { policyId: string }[] }
+        }
+      }
+    | CedarFailure
+  readonly isAuthorizedPartial: (
+    request: CedarRequest & { policies: CedarPolicies },
+  ) => { type: 'residuals'; response: { decision: 'allow' | 'deny' | null; errored: string[] } } | CedarFailure
+}
 
 export type CedarEngineOptions = {
   readonly cedar: CedarModule
@@ -30,7 +64,7 @@ const MAX_DEPTH = 64
 /** (caller, server, tool, address) whose visibility is remembered. */
 const MAX_REMEMBERED = 10_000
 /** Cedar's integers have 64 bits, a double is exact up to 53. */
-const ACTION: TypeAndId = { type: 'Action', id: 'call' }
+const ACTION: EntityId = { type: 'Action', id: 'call' }
 
 let engines = 0
 
@@ -121,21 +155,21 @@ function invalid(errors: readonly { readonly message: string }[]): PolicyError {
   return new PolicyError('POLICY_DOCUMENT_INVALID', `Cedar: ${message}`, { findings })
 }
 
-function requestOf(subject: Subject, { server, tool, address }: ToolCall, args: CedarValueJson) {
+function requestOf(subject: Subject, { server, tool, address }: ToolCall, args: CedarValue): CedarRequest | undefined {
   const attributes = toCedar({ ...subject.attributes }, 0)
   if (attributes === undefined || !isRecord(attributes)) return undefined
-  const principal: TypeAndId = { type: 'Caller', id: subject.id }
-  const resource: TypeAndId = { type: 'Tool', id: `${server}/${tool}` }
-  const roles = subject.roles.map((id): TypeAndId => ({ type: 'Role', id }))
-  const tenant: TypeAndId[] = subject.tenantId === undefined ? [] : [{ type: 'Tenant', id: subject.tenantId }]
-  const entities: EntityJson[] = [
+  const principal: EntityId = { type: 'Caller', id: subject.id }
+  const resource: EntityId = { type: 'Tool', id: `${server}/${tool}` }
+  const roles = subject.roles.map((id): EntityId => ({ type: 'Role', id }))
+  const tenant: EntityId[] = subject.tenantId === undefined ? [] : [{ type: 'Tenant', id: subject.tenantId }]
+  const entities: CedarEntity[] = [
     { uid: principal, attrs: attributes, parents: [...roles, ...tenant] },
     { uid: resource, attrs: { server, name: tool }, parents: [{ type: 'Server', id: server }] },
   ]
   return { principal, action: ACTION, resource, context: { args, ...(address !== undefined && { address }) }, entities }
 }
 
-function isRecord(value: CedarValueJson): value is Record<string, CedarValueJson> {
+function isRecord(value: CedarValue): value is Record<string, CedarValue> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
@@ -143,7 +177,7 @@ function isRecord(value: CedarValueJson): value is Record<string, CedarValueJson
  * `undefined` for what Cedar cannot say. Leaving such a member out instead would be a way around
  * `forbid … when { context.args has amount && … }`, and `__entity` in arguments would be a caller who names entities.
  */
-function toCedar(value: unknown, depth: number): CedarValueJson | undefined {
+function toCedar(value: unknown, depth: number): CedarValue | undefined {
   if (typeof value === 'string' || typeof value === 'boolean') return value
   if (typeof value === 'number') return Number.isSafeInteger(value) ? value : undefined
   if (typeof value !== 'object' || value === null || JSON.isRawJSON(value) || depth >= MAX_DEPTH) return undefined
@@ -151,7 +185,7 @@ function toCedar(value: unknown, depth: number): CedarValueJson | undefined {
     const list = value.map((one) => toCedar(one, depth + 1))
     return list.every((one) => one !== undefined) ? list : undefined
   }
-  const members: Record<string, CedarValueJson> = {}
+  const members: Record<string, CedarValue> = {}
   for (const [key, member] of Object.entries(value)) {
     const converted = toCedar(member, depth + 1)
     if (converted === undefined || key.startsWith('__')) return undefined

@@ -1,9 +1,11 @@
 import { createRequire } from 'node:module'
 import { createPolicyEngine, parsePolicyFile, PolicyError } from '@mcp-gateway/policy'
-import { createCedarEngine, type CedarModule } from '@mcp-gateway/policy/cedar'
+import { createCedarEngine } from '@mcp-gateway/policy/cedar'
 import { describe, expect, test } from 'vitest'
 
-const cedar = createRequire(import.meta.url)('@cedar-policy/cedar-wasm/nodejs') as CedarModule
+const cedar = createRequire(import.meta.url)(
+  '@cedar-policy/cedar-wasm/nodejs',
+) as typeof import('@cedar-policy/cedar-wasm/nodejs')
 
 const policies = `
 @id("own")
