@@ -33,61 +33,46 @@ const DASH = 45
 const COLON = 58
 const UPPER_Z = 90
 
+/** One pass over a text: what is looked for, and where the next @ and the next colon are. */
+type Pass = Source & {
+  readonly enabled: ReadonlySet<Detector>
+  readonly numbers: boolean
+  readonly email: boolean
+  readonly phone: boolean
+  readonly ip: boolean
+  readonly iban: boolean
+  readonly secret: boolean
+  nextAt: number
+  nextColon: number
+}
+
 /**
  * Adds what it finds from `from` on to `spans`, in order and without overlaps.
  * @param isFresh whether a span ended at `from`
  * @returns where to go on when there is more text: everything before is decided
  */
 export function scan(
-  source: Source,
+  { text, isFinal }: Source,
   from: number,
   isFresh: boolean,
   enabled: ReadonlySet<Detector>,
   spans: Span[],
 ): number {
-  const { text, isFinal } = source
-  const numbers = hasAny(enabled, ['ssn', 'credit_card', 'phone', 'ip'])
-  const email = enabled.has('email')
-  const phone = enabled.has('phone')
-  const ip = enabled.has('ip')
-  const iban = enabled.has('iban')
-  const secret = enabled.has('secret')
-  // An address needs an @ and a colon soon. The next of each is found faster than looked for at every word.
-  let nextAt = -1
-  let nextColon = -1
+  const has = (detector: Detector): boolean => enabled.has(detector)
+  const numbers = has('ssn') || has('credit_card') || has('phone') || has('ip')
+  const others = { email: has('email'), phone: has('phone'), ip: has('ip'), iban: has('iban'), secret: has('secret') }
+  const pass: Pass = { text, isFinal, enabled, numbers, ...others, nextAt: -1, nextColon: -1 }
   let previous = isFresh || from === 0 ? 0 : flagsAt(text, from - 1)
   let index = from
   while (index < text.length) {
-    const code = text.charCodeAt(index)
-    const flags = FLAGS[code] ?? 0
-    let found: Found
-    if (flags & ATOM && !(previous & ATOM) && email) {
-      if (nextAt < index) nextAt = orEnd(text.indexOf('@', index), text)
-      if (nextAt - index <= MAX_LOCAL_CHARS && !(isFinal && nextAt === text.length)) found = matchEmail(source, index)
+    const flags = FLAGS[text.charCodeAt(index)] ?? 0
+    // Inside of a word nothing begins, and neither does anything at most other characters.
+    if (flags === 0 || (flags & WORD && previous & WORD)) {
+      previous = flags
+      index++
+      continue
     }
-    if (found !== undefined) {
-      // The address is what it is.
-    } else if (flags & WORD) {
-      if (!(previous & WORD)) {
-        if (flags & DIGIT) {
-          if (numbers) found = matchNumber(source, index, enabled)
-        } else {
-          if (secret) found = matchSecret(source, index)
-          if (found === undefined && iban && code <= UPPER_Z) found = matchIban(source, index)
-        }
-        if (found === undefined && ip && flags & HEX && isHexStart(text, index, previous)) {
-          if (nextColon < index) nextColon = orEnd(text.indexOf(':', index), text)
-          if (nextColon - index <= 4) found = matchIpv6(source, index)
-        }
-      }
-    } else if (code === PLUS) {
-      if (phone && !(previous & WORD)) found = matchPlus(source, index)
-    } else if (code === PARENTHESIS) {
-      if (phone) found = matchParenthesis(source, index)
-    } else if (code === DASH) {
-      if (secret && text.charCodeAt(index - 1) !== DASH) found = matchPem(source, index)
-    } else if (code === COLON && secret && isUrlStart(source, index)) found = matchUrlPassword(source, index)
-
+    const found = flags & WORD ? matchWord(pass, index, flags, previous) : matchSign(pass, index, flags, previous)
     if (found === NEED_MORE) return index
     if (found === undefined) {
       previous = flags
@@ -102,6 +87,49 @@ export function scan(
   return index
 }
 
+/** At the first letter, digit or `_` of a word. */
+function matchWord(pass: Pass, index: number, flags: number, previous: number): Found {
+  const { text } = pass
+  if (pass.email && !(previous & ATOM)) {
+    const found = matchAddress(pass, index)
+    if (found !== undefined) return found
+  }
+  if (flags & DIGIT) {
+    const found = pass.numbers ? matchNumber(pass, index, pass.enabled) : undefined
+    if (found !== undefined) return found
+  } else {
+    const found = pass.secret ? matchSecret(pass, index) : undefined
+    if (found !== undefined) return found
+    const iban = pass.iban && text.charCodeAt(index) <= UPPER_Z ? matchIban(pass, index) : undefined
+    if (iban !== undefined) return iban
+  }
+  if (!pass.ip || !(flags & HEX) || !isHexStart(text, index, previous)) return undefined
+  if (pass.nextColon < index) pass.nextColon = orEnd(text.indexOf(':', index), text)
+  // A group has at most four digits.
+  return pass.nextColon - index <= 4 ? matchIpv6(pass, index) : undefined
+}
+
+/** At anything else that something begins with. */
+function matchSign(pass: Pass, index: number, flags: number, previous: number): Found {
+  const { text } = pass
+  const code = text.charCodeAt(index)
+  if (pass.email && flags & ATOM && !(previous & ATOM)) {
+    const found = matchAddress(pass, index)
+    if (found !== undefined) return found
+  }
+  if (code === PLUS) return pass.phone && !(previous & WORD) ? matchPlus(pass, index) : undefined
+  if (code === PARENTHESIS) return pass.phone ? matchParenthesis(pass, index) : undefined
+  if (code === DASH) return pass.secret && text.charCodeAt(index - 1) !== DASH ? matchPem(pass, index) : undefined
+  return code === COLON && pass.secret && isUrlStart(pass, index) ? matchUrlPassword(pass, index) : undefined
+}
+
+/** The next @ is found faster than looked for at every word. */
+function matchAddress(pass: Pass, index: number): Found {
+  if (pass.nextAt < index) pass.nextAt = orEnd(pass.text.indexOf('@', index), pass.text)
+  if (pass.nextAt - index > MAX_LOCAL_CHARS || (pass.isFinal && pass.nextAt === pass.text.length)) return undefined
+  return matchEmail(pass, index)
+}
+
 function orEnd(index: number, text: string): number {
   return index < 0 ? text.length : index
 }
@@ -110,8 +138,4 @@ function orEnd(index: number, text: string): number {
 function isHexStart(text: string, index: number, previous: number): boolean {
   if (!(previous & HEX)) return true
   return text.charCodeAt(index - 1) === COLON && !(flagsAt(text, index - 2) & HEX)
-}
-
-function hasAny(enabled: ReadonlySet<Detector>, names: readonly Detector[]): boolean {
-  return names.some((name) => enabled.has(name))
 }

@@ -9,6 +9,8 @@ export const ATOM = 4
 /** What an IPv6 address is made of: hexadecimal digits, `:` and `.` */
 export const HEX = 8
 export const LETTER = 16
+/** `+`, `(`, `-` and `:`, which something can begin with. */
+const SIGN = 32
 
 /** Bounds of what one detector looks at. An address has at most 254 characters (RFC 5321 section 4.5.3.1). */
 export const MAX_LOCAL_CHARS = 256
@@ -38,6 +40,7 @@ function makeFlags(): Uint8Array {
     if (/[\w.%+-]/.test(char)) own |= ATOM
     if (/[0-9A-Fa-f:.]/.test(char)) own |= HEX
     if (/[A-Za-z]/.test(char)) own |= LETTER
+    if (/[+(:-]/.test(char)) own |= SIGN
     flags[code] = own
   }
   return flags
