@@ -11,8 +11,24 @@ import { FALSE, TRUE, UNKNOWN, not, type Outcome } from './outcome.ts'
 /** `expected` is a constant, or what the caller's attributes held at the time of the call. */
 type Compare = (actual: unknown, expected: unknown) => Outcome
 
+export type ComparisonName =
+  | 'eq'
+  | 'neq'
+  | 'in'
+  | 'notIn'
+  | 'lt'
+  | 'lte'
+  | 'gt'
+  | 'gte'
+  | 'startsWith'
+  | 'endsWith'
+  | 'contains'
+  | 'maxLength'
+  | 'minLength'
+export type PatternName = 'regex' | 'glob' | 'cidr'
+
 /** Operators whose right side may be a constant or the caller's. */
-export const COMPARISONS = {
+export const COMPARISONS: Readonly<Record<ComparisonName, Compare>> = {
   eq: equal,
   neq: (actual, expected) => not(equal(actual, expected)),
   in: isIn,
@@ -26,16 +42,14 @@ export const COMPARISONS = {
   contains,
   maxLength: onLength((length, limit) => length <= limit),
   minLength: onLength((length, limit) => length >= limit),
-} as const satisfies Record<string, Compare>
+}
 
 /** Operators whose right side is compiled once, and therefore a constant. */
-export const PATTERNS = { regex: compileRegex, glob: compileGlobTest, cidr: compileCidr } as const satisfies Record<
-  string,
-  (source: readonly string[]) => (text: string) => Outcome
->
-
-export type ComparisonName = keyof typeof COMPARISONS
-export type PatternName = keyof typeof PATTERNS
+export const PATTERNS: Readonly<Record<PatternName, (sources: readonly string[]) => (text: string) => Outcome>> = {
+  regex: compileRegex,
+  glob: compileGlobTest,
+  cidr: compileCidr,
+}
 
 /** Elements of a caller's list that `in` looks at. */
 const MAX_LIST = 10_000

@@ -4,8 +4,22 @@
  * copied ones; that a definition has changed since somebody approved it is found by pinning, which is the registry's.
  */
 
+export type PoisoningRuleId =
+  | 'override'
+  | 'conceal'
+  | 'hidden-tag'
+  | 'chat-markers'
+  | 'secret-files'
+  | 'exfiltration'
+  | 'shadowing'
+  | 'invisible'
+  | 'terminal'
+  | 'encoded'
+  | 'remote-image'
+  | 'oversized'
+
 export type PoisoningRule = {
-  readonly id: string
+  readonly id: PoisoningRuleId
   /** One sentence for the person who has to decide. */
   readonly reason: string
   /** Runs on text in lower case with single spaces. Every gap is bounded: the adversary writes what it runs on. */
@@ -14,7 +28,7 @@ export type PoisoningRule = {
   readonly raw?: true
 }
 
-export const POISONING_RULES = [
+export const POISONING_RULES: readonly PoisoningRule[] = [
   {
     id: 'override',
     reason: 'tells the model to disregard its instructions',
@@ -81,9 +95,7 @@ export const POISONING_RULES = [
     reason: 'contains an image from elsewhere: whoever shows it tells that server what its address says',
     pattern: /!\[[^\]]{0,200}\]\( ?https?:\/\/|<img [^>]{0,200}src ?= ?["']?https?:/,
   },
-] as const satisfies readonly PoisoningRule[]
-
-export type PoisoningRuleId = (typeof POISONING_RULES)[number]['id'] | 'oversized'
+]
 
 /** How people read it: compatibility forms, invisible characters, case and spacing gone. */
 export function normalize(text: string): string {

@@ -76,7 +76,7 @@ function findIn(text: string, rules: readonly PoisoningRule[]): { rule: Poisonin
   const plain = normalize(text)
   return rules
     .filter(({ pattern, raw }) => pattern.test(raw === true ? text : plain))
-    .map(({ id, reason }) => ({ rule: id as PoisoningRuleId, reason }))
+    .map(({ id, reason }) => ({ rule: id, reason }))
 }
 
 type Text = { readonly at: string; readonly text: string }
