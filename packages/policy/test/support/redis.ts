@@ -50,7 +50,7 @@ export function connect(port: number): Redis {
     host: '127.0.0.1',
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
-    commandTimeout: 500,
+    commandTimeout: 5000,
     lazyConnect: true,
     retryStrategy: () => 50,
   })
