@@ -112,16 +112,17 @@ function endsNumber(text: string, end: number): boolean {
 
 /** ISO/IEC 7812-1 annex B, over what is no separator; wrong for nine of ten numbers that only look like a card's. */
 function isLuhn(text: string, start: number, end: number): boolean {
+  const first = (text.charCodeAt(start) | 0) - ZERO
   let sum = 0
   let count = 0
   let differs = false
   for (let index = end - 1; index >= start; index--) {
-    const digit = text.charCodeAt(index) - ZERO
+    const digit = (text.charCodeAt(index) | 0) - ZERO
     if (digit < 0) continue
-    const doubled = digit * 2
-    sum += count % 2 === 0 ? digit : doubled > 9 ? doubled - 9 : doubled
+    const doubled = digit << 1
+    sum += (count & 1) === 0 ? digit : doubled > 9 ? doubled - 9 : doubled
     count++
-    differs ||= digit !== text.charCodeAt(start) - ZERO
+    if (digit !== first) differs = true
   }
   // Nobody's card is all one digit.
   return sum % 10 === 0 && differs && count >= 13 && count <= 19

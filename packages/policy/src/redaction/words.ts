@@ -25,8 +25,8 @@ const HYPHEN = 45
 export const FLAGS: Uint8Array = makeFlags()
 
 export function flagsAt(text: string, index: number): number {
-  // Before the start and beyond the end there is nothing.
-  return FLAGS[text.charCodeAt(index)] ?? 0
+  // Before the start and beyond the end the code is NaN, which is no index; 0 has no flags.
+  return FLAGS[text.charCodeAt(index) | 0] ?? 0
 }
 
 /** One entry for each code unit: with 128 of them, every other character would leave the fast path. */
