@@ -1,0 +1,36 @@
+/** Texts made to cost a detector as much as possible: each repeated to a megabyte. */
+export const prose =
+  'The customer Jane wrote from jane.doe@example.com about order 77123 and card 4111 1111 1111 1111; lorem ipsum dolor. '
+
+export const hostile: Readonly<Record<string, string>> = {
+  letters: 'a',
+  'many @': 'a@',
+  'domains that never end': `a@${'b.'.repeat(120)}_`,
+  'locals that never end': `${'a'.repeat(255)} `,
+  dots: 'a.',
+  'single digits': '1 ',
+  'groups of a card': '4444 ',
+  'cards that are none': '4111 1111 1111 1112 ',
+  'thirteen digits': `${'4'.repeat(13)}a `,
+  'area codes': '415-',
+  'half SSNs': '536-22-',
+  'dotted digits': '1.2.3.',
+  'groups of IPv6': 'a1:',
+  'addresses that are none': '12345::1 ',
+  colons: ':',
+  plus: '+1 (2) ',
+  'plus and digits': '+1234567',
+  parentheses: '(415) ',
+  prefixes: 'sk-',
+  'prefixes and a space': 'sk ',
+  'prefixes nearly long enough': `${'pypi-'.repeat(9)} `,
+  'tokens one too short': `ghp_${'a'.repeat(35)} `,
+  'JWTs that never start': 'eyJ-',
+  'JWTs that never end': 'eyJ.',
+  'keys that never end': '-----BEGIN PRIVATE KEY-----',
+  hyphens: '-',
+  URLs: '://',
+  'passwords that never end': '://aaaa:bbb',
+  IBANs: 'DE89 3704 0044 ',
+  'other scripts': 'é',
+}

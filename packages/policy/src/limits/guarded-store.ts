@@ -1,0 +1,108 @@
+/** A store that may die: every question has a timeout, and after a failure nobody waits for it again for a while. */
+import type { LimitStore, RateAnswer, RateRequest, SlotRequest } from '../store.ts'
+
+export type StoreFailure = { readonly error: Error; readonly retryMs: number }
+
+type Answer<T> =
+  | { readonly value: T; readonly degraded: boolean; readonly failure?: undefined }
+  | { readonly failure: StoreFailure }
+
+type GuardedStoreOptions = {
+  readonly store: LimitStore
+  /** Asked instead while `store` is down. */
+  readonly local: LimitStore | undefined
+  readonly timeoutMs: number
+  readonly retryMs: number
+  readonly onFailed: (error: Error) => void
+  readonly onRecovered: () => void
+}
+
+export type GuardedStore = {
+  readonly take: (requests: readonly RateRequest[], signal?: AbortSignal) => Promise<Answer<readonly RateAnswer[]>>
+  readonly acquire: (
+    requests: readonly SlotRequest[],
+    holder: string,
+    leaseMs: number,
+    signal?: AbortSignal,
+  ) => Promise<Answer<number> & { readonly release: () => void }>
+}
+
+export function createGuardedStore(options: GuardedStoreOptions): GuardedStore {
+  const { store, local, timeoutMs, retryMs, onFailed, onRecovered } = options
+  let downUntil = 0
+  let isDown = false
+  let lastError = new Error('the store of limits has not answered')
+
+  const fail = (error: unknown): void => {
+    lastError = error instanceof Error ? error : new Error(String(error))
+    downUntil = performance.now() + retryMs
+    isDown = true
+    onFailed(lastError)
+  }
+  const ask = async <T>(
+    question: (from: LimitStore) => Promise<T> | T,
+    signal: AbortSignal | undefined,
+    onLate: (value: T) => void,
+  ): Promise<Answer<T>> => {
+    signal?.throwIfAborted()
+    if (!isDown || performance.now() >= downUntil) {
+      try {
+        const answer = question(store)
+        const value = answer instanceof Promise ? await withTimeout(answer, timeoutMs, signal, onLate) : answer
+        if (isDown) onRecovered()
+        isDown = false
+        return { value, degraded: false }
+      } catch (error) {
+        signal?.throwIfAborted()
+        fail(error)
+      }
+    }
+    if (local !== undefined) return { value: await question(local), degraded: true }
+    return { failure: { error: lastError, retryMs: Math.max(Math.ceil(downUntil - performance.now()), 1) } }
+  }
+  return {
+    take: (requests, signal) =>
+      ask(
+        (from) => from.take(requests),
+        signal,
+        () => {},
+      ),
+    async acquire(requests, holder, leaseMs, signal) {
+      const keys = requests.map(({ key }) => key)
+      const giveBack = async (to: LimitStore): Promise<void> => {
+        try {
+          await to.release(keys, holder)
+        } catch (error) {
+          // The lease ends it; what matters is that somebody hears of the store.
+          fail(error)
+        }
+      }
+      const onLate = (full: number): void => void (full < 0 && giveBack(store))
+      const answer = await ask((from) => from.acquire(requests, holder, leaseMs), signal, onLate)
+      const holding = answer.failure === undefined && answer.degraded && local !== undefined ? local : store
+      return { ...answer, release: () => void giveBack(holding) }
+    },
+  }
+}
+
+/** An answer that comes after nobody waits for it any more goes to `onLate`. */
+async function withTimeout<T>(
+  answer: Promise<T>,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+  onLate: (value: T) => void,
+): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>()
+  let isOver = false
+  const timer = setTimeout(() => reject(new Error(`the store of limits did not answer in ${timeoutMs} ms`)), timeoutMs)
+  const onAbort = (): void => reject(signal?.reason)
+  signal?.addEventListener('abort', onAbort, { once: true })
+  answer.then((value) => (isOver ? onLate(value) : resolve(value)), reject)
+  try {
+    return await promise
+  } finally {
+    isOver = true
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', onAbort)
+  }
+}

@@ -1,0 +1,119 @@
+/** Which limits are about a call, and the key under which each counts it. */
+import { hash } from 'node:crypto'
+import { compileGlobs } from '../glob.ts'
+import type { Subject, ToolCall } from '../subject.ts'
+import { intervalOf } from './gcra.ts'
+import type { Dimension, Limit, Rate } from './limit.ts'
+
+export type AppliedLimit = {
+  readonly limit: Limit
+  readonly key: string
+  /** The rate of the caller's tier; absent when it is unlimited. */
+  readonly rate: Rate | undefined
+  readonly intervalUs: number | undefined
+  readonly concurrent: number | undefined
+}
+
+/** (server, tool) whose limits are remembered. */
+const MAX_REMEMBERED = 20_000
+/** A longer key is replaced by its digest. */
+const MAX_KEY_CHARS = 512
+
+type Compiled = {
+  readonly limit: Limit
+  readonly hasRole: (roles: readonly string[]) => boolean
+  readonly isAbout: (server: string, tool: string) => boolean
+  readonly rates: (tier: string | undefined) => Timed | undefined
+}
+
+type Timed = { readonly rate: Rate; readonly intervalUs: number }
+
+export function createLimitFinder(
+  limits: readonly Limit[],
+): (subject: Subject, call: ToolCall, named: readonly string[]) => readonly AppliedLimit[] {
+  const compiled = limits.map(compile)
+  const remembered = new Map<string, readonly Compiled[]>()
+
+  const about = (server: string, tool: string): readonly Compiled[] => {
+    const key = `${server.length}:${server}${tool}`
+    let found = remembered.get(key)
+    if (found === undefined) {
+      found = compiled.filter(({ isAbout }) => isAbout(server, tool))
+      if (remembered.size >= MAX_REMEMBERED) remembered.clear()
+      if (key.length <= MAX_KEY_CHARS) remembered.set(key, found)
+    }
+    return found
+  }
+  return (subject, call, named) => {
+    const applied: AppliedLimit[] = []
+    for (const { limit, hasRole, rates } of about(call.server, call.tool)) {
+      if (limit.applies === 'named' && !named.includes(limit.id)) continue
+      if (!hasRole(subject.roles)) continue
+      const timed = rates(subject.tier)
+      if (timed === undefined && limit.concurrent === undefined) continue
+      const key = keyOf(limit, subject, call)
+      applied.push({ limit, key, rate: timed?.rate, intervalUs: timed?.intervalUs, concurrent: limit.concurrent })
+    }
+    return applied
+  }
+}
+
+function compile(limit: Limit): Compiled {
+  const [server, tool, role] = [compileGlobs(limit.server), compileGlobs(limit.tool), compileGlobs(limit.roles)]
+  const everybody = limit.roles.includes('*')
+  return {
+    limit,
+    hasRole: everybody ? () => true : (roles) => roles.some(role),
+    isAbout: (serverName, toolName) => server(serverName) && tool(toolName),
+    rates: compileRates(limit.rate),
+  }
+}
+
+function compileRates(rate: Limit['rate']): Compiled['rates'] {
+  if (rate === undefined || rate === 'unlimited') return () => undefined
+  if (isRate(rate)) {
+    const timed = time(rate)
+    return () => timed
+  }
+  const tiers = new Map(Object.entries(rate).map(([name, one]) => [name, one === 'unlimited' ? undefined : time(one)]))
+  const free = tiers.get('free')
+  // A tier that nobody configured is no way around a limit.
+  return (tier) => (tier !== undefined && tiers.has(tier) ? tiers.get(tier) : free)
+}
+
+function time(rate: Rate): Timed {
+  return { rate, intervalUs: intervalOf(rate) }
+}
+
+function isRate(rate: Exclude<Limit['rate'], undefined | 'unlimited'>): rate is Rate {
+  return typeof rate['count'] === 'number'
+}
+
+/** Each part with its length in front, so that no two callers can meet under one key by the choice of their names. */
+function keyOf({ id, per }: Limit, subject: Subject, call: ToolCall): string {
+  let key = `${id.length}:${id}`
+  for (const dimension of per) {
+    const value = valueOf(dimension, subject, call)
+    key += value === undefined ? ',-' : `,${value.length}:${value}`
+  }
+  return key.length <= MAX_KEY_CHARS ? key : `${id.length}:${id}#${hash('sha256', key)}`
+}
+
+function valueOf(dimension: Dimension, subject: Subject, call: ToolCall): string | undefined {
+  switch (dimension) {
+    case 'caller':
+      // Two tenants may each have an "alice"; a tenant's length begins with a digit and a caller without one with "/".
+      return subject.tenantId === undefined
+        ? `/${subject.id}`
+        : `${subject.tenantId.length}:${subject.tenantId}/${subject.id}`
+    case 'tenant':
+      return subject.tenantId
+    case 'server':
+      return call.server
+    case 'tool':
+      // A tool's name means something on its server only.
+      return `${call.server.length}:${call.server}/${call.tool}`
+    default:
+      return call.address
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * May they now: every limit about a call is asked in one step, and either all of them count it or none. Whoever is
+ * limited chooses only the names of tools here; id, roles, tier and address come from those who checked them.
+ */
+import { randomUUID } from 'node:crypto'
+import { PolicyError } from '../errors.ts'
+import { createMemoryLimitStore } from '../stores/memory.ts'
+import type { LimitStore, RateAnswer } from '../store.ts'
+import type { Subject, ToolCall } from '../subject.ts'
+import { createGuardedStore, type StoreFailure } from './guarded-store.ts'
+import { limitHeaders, type LimitHeaders } from './headers.ts'
+import { createLimitFinder, type AppliedLimit } from './limit-finder.ts'
+import { DEFAULT_LIMITS, type Limit } from './limit.ts'
+
+export type LimiterOptions = {
+  /** @default DEFAULT_LIMITS: 10 a minute for each caller, unlimited for the tier `paid` */
+  readonly limits?: readonly Limit[]
+  /** @default a store in memory, which is right for one process only */
+  readonly store?: LimitStore
+  /**
+   * What holds while the store does not answer: `closed` refuses, `open` admits everything, `local` counts in the memory
+   * of this process, so that n replicas together admit up to n times the limit. @default 'closed'
+   */
+  readonly onFailure?: 'closed' | 'open' | 'local'
+  /** Told of each failure of the store, and of its recovery. */
+  readonly onEvent?: (event: LimiterEvent) => void
+  /** How long a store may take. @default 250 */
+  readonly timeoutMs?: number
+  /** How long a failed store is left alone. @default 1000 */
+  readonly retryMs?: number
+  /** After this time the place of a call is free again, whatever became of it; longer than any call. @default 600_000 */
+  readonly leaseMs?: number
+  /** Names the holder of a place; unique across replicas. @default randomUUID */
+  readonly newId?: () => string
+}
+
+export type LimiterEvent =
+  | { readonly type: 'store-failed'; readonly onFailure: 'closed' | 'open' | 'local'; readonly error: Error }
+  | { readonly type: 'store-recovered' }
+
+/** Dispose of it when the call is over: that gives its places back. */
+export type Admission = {
+  readonly allowed: boolean
+  /** `limits/<id>`, or `limits/none` when nothing limits this call. */
+  readonly rule: string
+  readonly reason: string
+  /** Whole milliseconds, when it is refused. */
+  readonly retryAfterMs?: number
+  /** The limit that is nearest, for the response. */
+  readonly headers: LimitHeaders
+  /** The store did not answer, and `onFailure` decided. */
+  readonly degraded: boolean
+  /** What `allowed: false` is as an error. */
+  readonly error?: PolicyError
+  readonly [Symbol.dispose]: () => void
+}
+
+export type Limiter = {
+  /**
+   * @param named limits with `applies: named` that obligations of the decision ask for
+   * @throws the signal's reason when it is aborted; what was taken from a bucket by then stays taken
+   */
+  readonly admit: (subject: Subject, call: ToolCall, options?: AdmitOptions) => Promise<Admission>
+}
+
+export type AdmitOptions = { readonly named?: readonly string[]; readonly signal?: AbortSignal }
+
+export function createLimiter(options: LimiterOptions = {}): Limiter {
+  const { limits = DEFAULT_LIMITS, onFailure = 'closed', leaseMs = 600_000, newId = randomUUID } = options
+  const find = createLimitFinder(limits)
+  const store = createGuardedStore({
+    store: options.store ?? createMemoryLimitStore(),
+    local: onFailure === 'local' ? createMemoryLimitStore() : undefined,
+    timeoutMs: options.timeoutMs ?? 250,
+    retryMs: options.retryMs ?? 1000,
+    onFailed: (error) => options.onEvent?.({ type: 'store-failed', onFailure, error }),
+    onRecovered: () => options.onEvent?.({ type: 'store-recovered' }),
+  })
+  const failed = (failure: StoreFailure): Admission => (onFailure === 'open' ? waveThrough() : refuseFailed(failure))
+
+  return {
+    async admit(subject, call, { named = [], signal } = {}) {
+      const found = find(subject, call, named)
+      const rates = found.filter((one) => one.rate !== undefined)
+      const slots = found.filter((one) => one.concurrent !== undefined)
+      const holder = slots.length > 0 ? newId() : ''
+      const requests = slots.map(({ key, concurrent = 0 }) => ({ key, limit: concurrent }))
+      const acquired = slots.length > 0 ? await store.acquire(requests, holder, leaseMs, signal) : undefined
+      if (acquired?.failure) return failed(acquired.failure)
+      const full = acquired === undefined || acquired.value < 0 ? undefined : slots[acquired.value]
+      if (full !== undefined) return refuseConcurrent(full, acquired?.degraded === true)
+      const giveBack = acquired === undefined ? () => {} : once(() => acquired.release())
+      try {
+        const taken = rates.length > 0 ? await store.take(rates.map(requestOf), signal) : undefined
+        if (taken?.failure) {
+          if (onFailure !== 'open') giveBack()
+          return onFailure === 'open' ? waveThrough(giveBack) : failed(taken.failure)
+        }
+        const admission = conclude(rates, taken?.value ?? [], taken?.degraded === true || acquired?.degraded === true)
+        if (admission.allowed) return { ...admission, [Symbol.dispose]: giveBack }
+        giveBack()
+        return admission
+      } catch (error) {
+        giveBack()
+        throw error
+      }
+    },
+  }
+}
+
+function requestOf({ key, intervalUs = 1, rate }: AppliedLimit): { key: string; intervalUs: number; burst: number } {
+  return { key, intervalUs, burst: rate?.burst ?? 1 }
+}
+
+function conclude(limits: readonly AppliedLimit[], answers: readonly RateAnswer[], degraded: boolean): Admission {
+  const states = limits.flatMap((limit, index) => {
+    const answer = answers[index]
+    return answer === undefined ? [] : [{ limit, answer }]
+  })
+  const headers = limitHeaders(states)
+  const refusing = states.filter(({ answer }) => !answer.allowed)
+  const [longest] = refusing.toSorted((a, b) => b.answer.retryAfterUs - a.answer.retryAfterUs)
+  if (longest === undefined) {
+    const [first] = limits
+    const reason = first === undefined ? 'no limit is about this call' : 'within the limits'
+    return { allowed: true, rule: `limits/${first?.limit.id ?? 'none'}`, reason, headers, degraded, ...nothingHeld }
+  }
+  const { limit, answer } = longest
+  const retryAfterMs = Math.ceil(answer.retryAfterUs / 1000)
+  const rule = `limits/${limit.limit.id}`
+  const reason = `the limit "${limit.limit.id}" is reached; try again in ${retryAfterMs} ms`
+  const error = new PolicyError('POLICY_RATE_LIMITED', reason, { rule, retryAfterMs })
+  return { allowed: false, rule, reason, retryAfterMs, headers, degraded, error, ...nothingHeld }
+}
+
+const nothingHeld = { [Symbol.dispose]: (): void => {} } as const
+const NO_HEADERS: LimitHeaders = Object.freeze({})
+
+/** Nobody knows when another call ends; a second is a guess that keeps clients from asking at once. */
+const CONCURRENT_RETRY_MS = 1000
+
+function refuseConcurrent({ limit }: AppliedLimit, degraded: boolean): Admission {
+  const rule = `limits/${limit.id}`
+  const reason = `the limit "${limit.id}" of ${limit.concurrent} calls at the same time is reached`
+  const error = new PolicyError('POLICY_CONCURRENCY_LIMITED', reason, { rule, retryAfterMs: CONCURRENT_RETRY_MS })
+  const headers = { 'Retry-After': '1' }
+  return { allowed: false, rule, reason, retryAfterMs: CONCURRENT_RETRY_MS, headers, degraded, error, ...nothingHeld }
+}
+
+function refuseFailed({ error: cause, retryMs }: StoreFailure): Admission {
+  const rule = 'limits/store-failed'
+  const reason = 'limits cannot be checked at the moment'
+  const error = new PolicyError('POLICY_LIMIT_STORE_UNAVAILABLE', reason, { rule, retryAfterMs: retryMs, cause })
+  const headers = { 'Retry-After': String(Math.ceil(retryMs / 1000)) }
+  return { allowed: false, rule, reason, retryAfterMs: retryMs, headers, degraded: true, error, ...nothingHeld }
+}
+
+function waveThrough(giveBack: () => void = () => {}): Admission {
+  const reason = 'limits cannot be checked at the moment, and the gateway is configured to go on without them'
+  return {
+    allowed: true,
+    rule: 'limits/store-failed',
+    reason,
+    headers: NO_HEADERS,
+    degraded: true,
+    [Symbol.dispose]: giveBack,
+  }
+}
+
+function once(action: () => void): () => void {
+  let done = false
+  return () => {
+    if (done) return
+    done = true
+    action()
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * Finds what the built-in detectors know, in one pass from left to right.
+ *
+ * The adversary writes the text (a hostile server, or a caller) and wants the gateway's time: with patterns like
+ * `[a-z]+@…`, 50 KB of "aaaa…" took 4 seconds in a library we measured. Here no detector looks further than a window
+ * with a name, each starts only where its kind of word starts, and what was looked at in vain is not looked at again.
+ *
+ * A decision at a place depends on LOOK_BEHIND_CHARS before it and on what follows, so a stream can stop at a place that
+ * needs more and go on there: redacting the chunks of a text gives the same as redacting the text.
+ */
+import {
+  ATOM,
+  DIGIT,
+  FLAGS,
+  flagsAt,
+  HEX,
+  isUrlStart,
+  matchEmail,
+  matchUrlPassword,
+  MAX_LOCAL_CHARS,
+  WORD,
+} from './words.ts'
+import { matchNumber, matchPlus, matchParenthesis, matchIpv6, matchIban } from './numbers.ts'
+import { matchPem, matchSecret } from './secrets.ts'
+import { NEED_MORE, type Detector, type Found, type Source, type Span } from './span.ts'
+
+/** What a matcher may look at before its place, and a stream therefore keeps. */
+export const LOOK_BEHIND_CHARS = 4
+
+const PLUS = 43
+const PARENTHESIS = 40
+const DASH = 45
+const COLON = 58
+const UPPER_Z = 90
+
+/** One pass over a text: what is looked for, and where the next @ and the next colon are. */
+type Pass = Source & {
+  readonly enabled: ReadonlySet<Detector>
+  readonly numbers: boolean
+  readonly email: boolean
+  readonly phone: boolean
+  readonly ip: boolean
+  readonly iban: boolean
+  readonly secret: boolean
+  nextAt: number
+  nextColon: number
+}
+
+/**
+ * Adds what it finds from `from` on to `spans`, in order and without overlaps.
+ * @param isFresh whether a span ended at `from`
+ * @returns where to go on when there is more text: everything before is decided
+ */
+export function scan(
+  { text, isFinal }: Source,
+  from: number,
+  isFresh: boolean,
+  enabled: ReadonlySet<Detector>,
+  spans: Span[],
+): number {
+  const has = (detector: Detector): boolean => enabled.has(detector)
+  const numbers = has('ssn') || has('credit_card') || has('phone') || has('ip')
+  const others = { email: has('email'), phone: has('phone'), ip: has('ip'), iban: has('iban'), secret: has('secret') }
+  const pass: Pass = { text, isFinal, enabled, numbers, ...others, nextAt: -1, nextColon: -1 }
+  let previous = isFresh || from === 0 ? 0 : flagsAt(text, from - 1)
+  let index = from
+  while (index < text.length) {
+    const flags = FLAGS[text.charCodeAt(index)] ?? 0
+    // Inside of a word nothing begins, and neither does anything at most other characters.
+    if (flags === 0 || (flags & WORD && previous & WORD)) {
+      previous = flags
+      index++
+      continue
+    }
+    const found = flags & WORD ? matchWord(pass, index, flags, previous) : matchSign(pass, index, flags, previous)
+    if (found === NEED_MORE) return index
+    if (found === undefined) {
+      previous = flags
+      index++
+    } else {
+      spans.push(found)
+      index = found.end
+      // What stands in its place ends a word; without this, the rest of one that was cut would be looked at by nobody.
+      previous = 0
+    }
+  }
+  return index
+}
+
+/** At the first letter, digit or `_` of a word. */
+function matchWord(pass: Pass, index: number, flags: number, previous: number): Found {
+  const { text } = pass
+  if (pass.email && !(previous & ATOM)) {
+    const found = matchAddress(pass, index)
+    if (found !== undefined) return found
+  }
+  if (flags & DIGIT) {
+    const found = pass.numbers ? matchNumber(pass, index, pass.enabled) : undefined
+    if (found !== undefined) return found
+  } else {
+    const found = pass.secret ? matchSecret(pass, index) : undefined
+    if (found !== undefined) return found
+    const iban = pass.iban && text.charCodeAt(index) <= UPPER_Z ? matchIban(pass, index) : undefined
+    if (iban !== undefined) return iban
+  }
+  if (!pass.ip || !(flags & HEX) || !isHexStart(text, index, previous)) return undefined
+  if (pass.nextColon < index) pass.nextColon = orEnd(text.indexOf(':', index), text)
+  // A group has at most four digits.
+  return pass.nextColon - index <= 4 ? matchIpv6(pass, index) : undefined
+}
+
+/** At anything else that something begins with. */
+function matchSign(pass: Pass, index: number, flags: number, previous: number): Found {
+  const { text } = pass
+  const code = text.charCodeAt(index)
+  if (pass.email && flags & ATOM && !(previous & ATOM)) {
+    const found = matchAddress(pass, index)
+    if (found !== undefined) return found
+  }
+  if (code === PLUS) return pass.phone && !(previous & WORD) ? matchPlus(pass, index) : undefined
+  if (code === PARENTHESIS) return pass.phone ? matchParenthesis(pass, index) : undefined
+  if (code === DASH) return pass.secret && text.charCodeAt(index - 1) !== DASH ? matchPem(pass, index) : undefined
+  return code === COLON && pass.secret && isUrlStart(pass, index) ? matchUrlPassword(pass, index) : undefined
+}
+
+/** The next @ is found faster than looked for at every word. */
+function matchAddress(pass: Pass, index: number): Found {
+  if (pass.nextAt < index) pass.nextAt = orEnd(pass.text.indexOf('@', index), pass.text)
+  if (pass.nextAt - index > MAX_LOCAL_CHARS || (pass.isFinal && pass.nextAt === pass.text.length)) return undefined
+  return matchEmail(pass, index)
+}
+
+function orEnd(index: number, text: string): number {
+  return index < 0 ? text.length : index
+}
+
+/** `addr:2001:db8::1` begins behind the first colon. */
+function isHexStart(text: string, index: number, previous: number): boolean {
+  if (!(previous & HEX)) return true
+  return text.charCodeAt(index - 1) === COLON && !(flagsAt(text, index - 2) & HEX)
+}
