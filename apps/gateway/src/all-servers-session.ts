@@ -28,7 +28,7 @@ import type { ListKind } from './list-cache.ts'
 import { OWN_ID } from './own-server.ts'
 import { onCall } from './pipeline.ts'
 import { createQuestions } from './questions.ts'
-import { resolveRoute, type Route } from './route.ts'
+import { routeOrRefusal, type Route } from './route.ts'
 import type { ServerSession } from './server-session.ts'
 import type { Server } from './server.ts'
 
@@ -157,7 +157,10 @@ export function openAllServersSession(
         return onCall({ ...callContext, message, server: OWN_ID, forward: () => answer(respond) }, pipeline)
       }
       const lookup = async (server: Server, kind: ListKind) => (await (await sessionWith(server)).list(kind)).items
-      const route = resolveRoute(message, discovery.visible(callContext), lookup)
+      const route = routeOrRefusal(message, discovery.visible(callContext), lookup)
+      if (route instanceof WireError) {
+        return onCall({ ...callContext, message, server: undefined, forward: () => Promise.reject(route) }, pipeline)
+      }
       if (route === undefined) {
         return onCall({ ...callContext, message, server: undefined, forward: () => answer(() => local(message)) }, pipeline) // prettier-ignore
       }

@@ -23,7 +23,7 @@ import { listenEverywhere } from './listen-everywhere.ts'
 import type { Logger } from './log.ts'
 import { OWN_ID, type OwnServer } from './own-server.ts'
 import { onCall, type Pipeline } from './pipeline.ts'
-import { resolveRoute, type Route } from './route.ts'
+import { routeOrRefusal, type Route } from './route.ts'
 import type { Server, View } from './server.ts'
 
 export type AllServersOptions = {
@@ -76,7 +76,10 @@ export function allServersBackend(options: AllServersOptions): Backend<CallConte
       const view = viewOf(message, context)
       const lookup = async (server: Server, kind: Parameters<Server['list']>[0]) =>
         (await server.list(kind, view)).items
-      const route = resolveRoute(message, discovery.visible(context), lookup)
+      const route = routeOrRefusal(message, discovery.visible(context), lookup)
+      if (route instanceof WireError) {
+        return onCall({ ...context, message, server: undefined, forward: () => Promise.reject(route) }, pipeline)
+      }
       if (route === undefined) {
         return onCall({ ...context, message, server: undefined, forward: () => answer(() => local(message, context)) }, pipeline) // prettier-ignore
       }

@@ -131,6 +131,26 @@ const fileSchema = z.strictObject({
     .describe('What /mcp lists: all tools, or the gateway’s own, with which a caller finds and enables servers.'),
   discoveryThreshold: wholeNumber(1, 1_000_000, 1000, 'With more tools than this, `discovery: all` becomes opt-in.'),
   limits: limitsSchema.prefault({}).describe('What one caller, message or session may use up.'),
+  audit: z
+    .strictObject({
+      enabled: flag(true, 'Record every call in an append-only log that shows when it was changed.'),
+      mode: z
+        .enum(['sync', 'async'])
+        .default('sync')
+        .describe('sync: the answer leaves when its entry is on the disk. async: it does not wait.'),
+      onFailure: z
+        .enum(['closed', 'open'])
+        .default('closed')
+        .describe('When an entry cannot be written. closed: the call gets an error instead. open: it gets its answer.'),
+      arguments: z
+        .enum(['full', 'hash'])
+        .default('full')
+        .describe('What is kept of arguments, in a part of the entry that can be erased.'),
+      responses: z.enum(['full', 'hash']).default('full').describe('What is kept of results, likewise.'),
+      maxBodyBytes: wholeNumber(0, 262_144, 16_384, 'Bytes kept of arguments and of a result; the entry says what was cut.'),
+    })
+    .prefault({})
+    .describe('The audit log: audit.db beside gateway.db. A change takes a restart.'),
   log: z
     .strictObject({
       level: z
@@ -151,7 +171,7 @@ export function checkShape(value: unknown): { readonly config: Config } | { read
 }
 
 const sections = new Set(
-  'auth keys servers limits log allowedHosts allowedOrigins roles tags args env headers tools'.split(' '),
+  'auth keys servers limits log audit allowedHosts allowedOrigins roles tags args env headers tools'.split(' '),
 )
 
 /** `servers:` with nothing, or only comments, after it is an empty list to a person and a null to YAML. */

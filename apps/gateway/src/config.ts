@@ -103,6 +103,16 @@ export type Config = {
   readonly discovery: 'all' | 'opt-in'
   /** With more tools than this, `all` becomes `opt-in`. */
   readonly discoveryThreshold: number
+  readonly audit: {
+    readonly enabled: boolean
+    /** Whether an answer waits until its entry is on the disk. */
+    readonly mode: 'sync' | 'async'
+    /** Whether a call that can't be recorded gets an answer. */
+    readonly onFailure: 'closed' | 'open'
+    readonly arguments: 'full' | 'hash'
+    readonly responses: 'full' | 'hash'
+    readonly maxBodyBytes: number
+  }
   readonly log: { readonly level: LogLevel }
 }
 

@@ -7,6 +7,10 @@ export type GatewayErrorCode =
   | 'GATEWAY_INVALID_REQUEST'
   | 'GATEWAY_SERVER_ERROR'
   | 'GATEWAY_STOPPING'
+  | 'GATEWAY_AUDIT_UNAVAILABLE'
+  | 'GATEWAY_AUDIT_OFF'
+  | 'GATEWAY_ROLE_REQUIRED'
+  | 'GATEWAY_UNKNOWN_ENTRY'
 
 export class GatewayError extends Error {
   override readonly name = 'GatewayError'

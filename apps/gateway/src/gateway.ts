@@ -9,6 +9,7 @@ import { createDiscovery } from './discovery.ts'
 import { openEnablementStore } from './enablement-store.ts'
 import { createGuard } from './guard.ts'
 import { createHttpServer } from './http-server.ts'
+import { openGatewayLedger } from './ledger-open.ts'
 import { createLogger, type Logger } from './log.ts'
 import { ownBackend } from './own-backend.ts'
 import { createOwnServer, OWN_ID } from './own-server.ts'
@@ -16,7 +17,7 @@ import { createOwnTools, type OwnTool } from './own-tools.ts'
 import type { Pipeline } from './pipeline.ts'
 import { createRecorder } from './recorder.ts'
 import type { Rest } from './routes.ts'
-import { createEndpoint, createServerTable } from './server-table.ts'
+import { createEndpoint, createServerTable, type ServerTable } from './server-table.ts'
 
 export type GatewayOptions = {
   readonly config: Config
@@ -25,14 +26,14 @@ export type GatewayOptions = {
   readonly version?: string
   /** What children may know of the gateway's own environment. @default where programs and the home directory are */
   readonly environment?: Readonly<Record<string, string>>
-  /** SQLite file for what must survive a restart. @default `:memory:`, which keeps nothing */
+  /** SQLite file for what must survive a restart; the audit log is beside it. @default `:memory:`, which keeps nothing */
   readonly database?: string
 }
 
 export type RunningGateway = AsyncDisposable & {
   readonly url: string
   readonly port: number
-  /** Takes over a new configuration. Calls under way end as they began; `host`, `port` and `limits` need a restart. */
+  /** Takes over a new configuration. Calls under way end as they began; `host`, `port`, `limits` and `audit` need a restart. */
   reload(config: Config): Promise<void>
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -40,7 +41,7 @@ export type RunningGateway = AsyncDisposable & {
 
 /** How long calls in flight may take to end when the gateway stops. */
 const DRAIN_MS = 5000
-const NEEDS_RESTART = ['host', 'port', 'limits'] as const
+const NEEDS_RESTART = ['host', 'port', 'limits', 'audit'] as const
 
 /** Listens when it resolves. Servers are started by their first use. Rejects with the system's error when the port is taken. */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
@@ -49,13 +50,21 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const version = options.version ?? '0.0.0'
   const clientInfo = { name: 'mcp-gateway', version }
   const environment = options.environment ?? baseEnvironment(process.env)
-  const calls = createRecorder(logger)
-  const pipeline: Pipeline = { authenticate: authenticatorOf(config), recorder: calls.record }
-  const store = openEnablementStore(options.database ?? ':memory:')
+  const database = options.database ?? ':memory:'
+  // The table needs the pipeline, the pipeline the log, and the log asks the table which server answered.
+  const server = (id: string) => table.server(id)
+  const audit = await openGatewayLedger({ config, database, version, server, logger })
+  const calls = createRecorder(logger, audit?.ledger)
+  const pipeline: Pipeline = {
+    authenticate: authenticatorOf(config),
+    recorder: calls.record,
+    ...(audit && { readiness: audit.ledger.readiness }),
+  }
+  const store = openEnablementStore(database)
   let guard = createGuard(config)
   let stopping = false
 
-  const table = createServerTable({ config: () => config, environment, clientInfo, pipeline, logger })
+  const table: ServerTable = createServerTable({ config: () => config, environment, clientInfo, pipeline, logger })
   table.apply(config.servers)
   const { servers } = table
   let ownTools: readonly OwnTool[] = []
@@ -80,12 +89,20 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     endpoint: (serverId) => (serverId === undefined ? ends.all : serverId === OWN_ID ? ends.own : table.endpoint(serverId)), // prettier-ignore
     rest: () => (rest ??= openRest()),
     isStopping: () => stopping,
+    ...(audit && { onRefusedLogin: audit.onRefusedLogin }),
     logger,
   })
-  await new Promise<void>((resolve, reject) => {
-    http.once('error', reject)
-    http.listen(config.port, config.host, resolve)
-  })
+  try {
+    await new Promise<void>((resolve, reject) => {
+      http.once('error', reject)
+      http.listen(config.port, config.host, resolve)
+    })
+  } catch (error) {
+    // The log may be another gateway's, which has the port: nothing is said in it.
+    await audit?.close()
+    throw error
+  }
+  await audit?.started()
   const { port } = http.address() as AddressInfo
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
   logger.info({ url, servers: servers().length }, 'listening')
@@ -95,12 +112,14 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
 
   const reload = async (next: Config): Promise<void> => {
     const restart = NEEDS_RESTART.filter((key) => JSON.stringify(next[key]) !== JSON.stringify(config[key]))
-    config = { ...next, host: config.host, port: config.port, limits: config.limits }
+    const before = config
+    config = { ...next, host: before.host, port: before.port, limits: before.limits, audit: before.audit }
     pipeline.authenticate = authenticatorOf(config)
     guard = createGuard(config)
     logger.level = config.log.level
     const changes = table.apply(config.servers)
     discovery.serversChanged()
+    await audit?.onReload(before, config, changes)
     logger.info(changes, 'configuration reloaded')
     if (restart.length > 0) logger.warn({ settings: restart }, 'these settings take effect after a restart')
   }
@@ -113,6 +132,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     await Promise.all([ends.all.close(), ends.own.close(), table.close()])
     http.closeAllConnections()
     await closed
+    await audit?.close()
     store[Symbol.dispose]()
     process.off('exit', killAllGroups)
     logger.info('stopped')

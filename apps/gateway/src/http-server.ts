@@ -21,6 +21,7 @@ export type HttpServerOptions = {
   readonly endpoint: (serverId: string | undefined) => HttpEndpoint<CallContext> | undefined
   readonly rest: () => Promise<Rest>
   readonly isStopping: () => boolean
+  readonly onRefusedLogin?: (code: string, address: string | undefined) => void
   readonly logger: Logger
 }
 
@@ -52,9 +53,18 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
     ) {
       return known.caller
     }
-    const caller = onRequest(readCredentials(req.headers), pipeline)
+    const caller = entered(req, () => onRequest(readCredentials(req.headers), pipeline))
     remembered.set(req.socket, { authorization, apiKey, caller, until: Date.now() + REMEMBER_MS })
     return caller
+  }
+
+  const entered = (req: IncomingMessage, enter: () => Caller): Caller => {
+    try {
+      return enter()
+    } catch (error) {
+      options.onRefusedLogin?.(describeFailure(error).code, req.socket.remoteAddress)
+      throw error
+    }
   }
 
   const mcp = (req: IncomingMessage, res: ServerResponse, path: string, requestId: string): Promise<void> => {

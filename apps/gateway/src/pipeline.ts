@@ -12,12 +12,16 @@ export type Call = {
   readonly requestId: string
   /** The server that answers; undefined when the gateway does it itself. */
   readonly server: string | undefined
+  /** The rule that let it in, when one decided. */
+  readonly rule?: string
   readonly forward: () => Exchange | Promise<Exchange>
 }
 
 export type Pipeline = {
   /** Replaced when the configuration is. */
   authenticate: (credentials: Credentials) => Caller
+  /** Undefined while calls can be recorded; otherwise rejects, or resolves when they can again. */
+  readonly readiness?: () => Promise<void> | undefined
   readonly recorder: Recorder
 }
 
@@ -30,8 +34,11 @@ export function onRequest(credentials: Credentials, pipeline: Pipeline): Caller 
 export async function* onCall(call: Call, pipeline: Pipeline): Exchange {
   using record = pipeline.recorder(call)
   try {
+    const unready = pipeline.readiness?.()
+    if (unready !== undefined) await unready
+    // With the log on this is a promise: the reply leaves after the commit.
     return record.result(yield* await call.forward())
   } catch (error) {
-    throw record.fail(error)
+    throw await record.fail(error)
   }
 }

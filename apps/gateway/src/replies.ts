@@ -20,6 +20,10 @@ export const replies: Readonly<Record<ErrorCode, Reply>> = {
   GATEWAY_INVALID_REQUEST: { status: 400, rpcCode: -32602 },
   GATEWAY_SERVER_ERROR: { status: 502, rpcCode: -32603 },
   GATEWAY_STOPPING: { status: 503, rpcCode: -32000 },
+  GATEWAY_AUDIT_UNAVAILABLE: { status: 503, rpcCode: -32000 },
+  GATEWAY_AUDIT_OFF: { status: 404, rpcCode: -32601 },
+  GATEWAY_ROLE_REQUIRED: { status: 403, rpcCode: -32000 },
+  GATEWAY_UNKNOWN_ENTRY: { status: 404, rpcCode: -32602 },
 }
 
 /** Anything without a code is a bug of ours: it is logged where it happens, and its text is not sent. */

@@ -41,6 +41,20 @@ export function resolveRoute(message: JsonRpcRequest, servers: readonly Server[]
   }
 }
 
+/** The same, with the refusal as a value: a name that leads nowhere is a call, too, and ends in the pipeline. */
+export function routeOrRefusal(
+  message: JsonRpcRequest,
+  servers: readonly Server[],
+  lookup: Lookup,
+): Route | WireError | undefined {
+  try {
+    return resolveRoute(message, servers, lookup)
+  } catch (error) {
+    if (error instanceof WireError) return error
+    throw error
+  }
+}
+
 function byName(
   holder: JsonObject,
   kind: ListKind,

@@ -11,6 +11,7 @@ import { singleServerBackend } from './single-server.ts'
 
 export type ServerTable = {
   readonly servers: () => readonly Server[]
+  readonly server: (serverId: string) => Server | undefined
   readonly endpoint: (serverId: string) => HttpEndpoint<CallContext> | undefined
   /** Adds, changes and removes servers. Calls under way end where they began. */
   apply(servers: readonly ServerConfig[]): { added: string[]; changed: string[]; removed: string[] }
@@ -50,6 +51,7 @@ export function createServerTable(options: ServerTableOptions): ServerTable {
 
   return {
     servers: () => servers,
+    server: (serverId) => rows.get(serverId)?.server,
     endpoint: (serverId) => rows.get(serverId)?.endpoint,
     apply(configs) {
       const next = new Map<string, Row>()

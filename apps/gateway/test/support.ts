@@ -12,9 +12,9 @@ export const echoServer = (id: string, more: object = {}): object => ({
   ...more,
 })
 
-export async function gatewayWith(config: object): Promise<RunningGateway> {
+export async function gatewayWith(config: object, database?: string): Promise<RunningGateway> {
   const text = JSON.stringify({ port: 0, log: { level: 'silent' }, ...config })
-  return startGateway({ config: parseConfig(text, { env: {} }) })
+  return startGateway({ config: parseConfig(text, { env: {} }), ...(database !== undefined && { database }) })
 }
 
 export type Answer = {

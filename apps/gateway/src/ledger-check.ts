@@ -1,0 +1,27 @@
+/** Checking the log while the gateway runs: one examination at a time, with turns for everybody else. */
+import { setImmediate as breathe } from 'node:timers/promises'
+import { examineLog, type AuditStore, type Examination } from '@mcp-gateway/audit-chain'
+import { placeOf, policyOf } from './ledger-keys.ts'
+
+export type LedgerCheckOptions = {
+  readonly store: AuditStore
+  readonly origin: string
+  readonly file: string
+  /** Signed checkpoints that were kept elsewhere, besides the ones beside the file. */
+  readonly remembered?: readonly string[]
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+/** @throws AuditError AUDIT_NOT_FOUND for a log without entries, the AUDIT_STORE_… codes when it can't be read */
+export async function checkLedger({ store, origin, file, ...options }: LedgerCheckOptions): Promise<Examination> {
+  const entries: AuditStore['entries'] = async (...range) => {
+    await breathe()
+    return await store.entries(...range)
+  }
+  const policy = policyOf(file, origin)
+  const kept = policy === undefined ? undefined : await placeOf(file).last(origin)
+  const remembered = [...(options.remembered ?? []), ...(kept === undefined ? [] : [kept])]
+  const { onProgress } = options
+  return await examineLog({ store: { ...store, entries }, origin, remembered, ...(policy && { policy }), ...(onProgress && { onProgress }) }) // prettier-ignore
+}
+

@@ -1,0 +1,55 @@
+/** Entries for other programs: JSON lines with the exact bytes that were hashed, and CSV for people, which proves nothing. */
+import { leafHash } from '@mcp-gateway/audit-chain/verify'
+import { matches, type LedgerFilter } from './ledger-query.ts'
+import { describeRow, readPages, type LedgerReader, type LedgerRow } from './ledger-rows.ts'
+
+export type ExportOptions = LedgerFilter & { readonly format: 'jsonl' | 'csv'; readonly withBodies: boolean }
+
+const FACTS = ['method', 'server', 'name', 'status', 'code', 'latencyMs', 'requestBytes', 'responseBytes'] as const
+const COLUMNS = ['seq', 'id', 'type', 'at', 'consumer', 'keyId', ...FACTS, 'arguments', 'response', 'leafHash'] as const
+
+/** One line after the other, oldest first, without their ends. */
+export async function* exportLedger(reader: LedgerReader, options: ExportOptions): AsyncGenerator<string> {
+  const { log } = reader
+  const from = options.from === undefined ? 0 : await log.findTime(options.from)
+  const to = options.to === undefined ? (await log.head()).size : await log.findTime(options.to)
+  if (options.format === 'csv') yield COLUMNS.join(',')
+  for await (const rows of readPages(reader, from, to)) {
+    for (const row of rows) {
+      if (!matches(row, options)) continue
+      const { leaf } = await log.entry(row.seq)
+      const described = await describeRow(log, row, options.withBodies)
+      if (options.format === 'csv') yield csvLine(described, leafHash(leaf))
+      else yield JSON.stringify(await jsonRow(log, row.seq, leaf, options.withBodies))
+    }
+  }
+}
+
+/** `leaf` is the entry, byte for byte; `disclosed` opens its commitments. */
+async function jsonRow(log: LedgerReader['log'], seq: number, leaf: Uint8Array, withBodies: boolean): Promise<object> {
+  const disclosed = (await log.disclose(seq))
+    .filter(({ name }) => withBodies || name === 'subject' || name === 'request')
+    .map(({ name, value, key }) => ({
+      name,
+      value: Buffer.from(value).toString('base64'),
+      key: Buffer.from(key).toString('base64'),
+    }))
+  return { seq, leaf: Buffer.from(leaf).toString('utf8'), disclosed }
+}
+
+function csvLine(row: LedgerRow, hash: Uint8Array): string {
+  const { facts, ...rest } = row
+  const values: Readonly<Record<string, unknown>> = { ...facts, ...rest, leafHash: Buffer.from(hash).toString('hex') }
+  return COLUMNS.map((column) => csvCell(values[column])).join(',')
+}
+
+/**
+ * RFC 4180, and an apostrophe before what a spreadsheet would run: tools and arguments are named by strangers
+ * (https://owasp.org/www-community/attacks/CSV_Injection).
+ */
+export function csvCell(value: unknown): string {
+  if (value === undefined || value === null) return ''
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  const harmless = typeof value === 'string' && /^[\s]*[=+\-@\t\r|%]/u.test(text) ? `'${text}` : text
+  return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless
+}

@@ -1,0 +1,101 @@
+/**
+ * The key that signs the log's checkpoints, and what is made with it. It lies beside the log, readable by the gateway's user
+ * only: whoever has both can sign another history, so checkpoints must also be kept where that person can't reach.
+ */
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import {
+  createPublisher,
+  createSigner,
+  formatTlogProof,
+  type AuditLog,
+  type AuditStore,
+  type CheckpointPlace,
+  type NoteSigner,
+  type Publisher,
+} from '@mcp-gateway/audit-chain'
+import { createFilePlace } from '@mcp-gateway/audit-chain/anchors/file'
+import { trustLogs, type TrustPolicy } from '@mcp-gateway/audit-chain/verify'
+import { GatewayError } from './errors.ts'
+
+export type SignedState = { readonly note: string; readonly size: number; readonly verifierKey: string }
+
+export type EntryProof = {
+  readonly id: string
+  readonly seq: number
+  /** The entry's exact bytes, which are UTF-8. */
+  readonly leaf: string
+  /** C2SP tlog-proof, with the signed checkpoint. */
+  readonly proof: string
+  readonly verifierKey: string
+}
+
+export type LedgerKeys = {
+  /** Signs the log as it is now. Undefined while it is empty. @throws AuditError AUDIT_ROLLED_BACK, AUDIT_FORKED */
+  checkpoint(): Promise<SignedState | undefined>
+  /** @throws GatewayError GATEWAY_UNKNOWN_ENTRY */
+  prove(log: AuditLog, id: string): Promise<EntryProof>
+}
+
+export type LedgerKeysOptions = { readonly store: AuditStore; readonly origin: string; readonly file: string }
+
+/** Nothing is read, written or signed before it is asked for. */
+export function createLedgerKeys({ store, origin, file }: LedgerKeysOptions): LedgerKeys {
+  let made: { readonly signer: NoteSigner; readonly publisher: Publisher } | undefined
+  const open = () => {
+    if (made !== undefined) return made
+    const signer = createSigner({ name: origin, privateKey: privateKeyOf(file) })
+    const places = file === ':memory:' ? [] : [placeOf(file)]
+    return (made = { signer, publisher: createPublisher({ store, signer, places }) })
+  }
+  const checkpoint = async (): Promise<SignedState | undefined> => {
+    const { signer, publisher } = open()
+    const published = await publisher.publish()
+    if (published === undefined) return undefined
+    return { note: published.note, size: published.checkpoint.size, verifierKey: signer.verifierKey.text }
+  }
+  return {
+    checkpoint,
+    async prove(log, id) {
+      const seq = await log.find(id)
+      const signed = seq === undefined ? undefined : await checkpoint()
+      if (seq === undefined || signed === undefined || signed.size <= seq)
+        throw new GatewayError('GATEWAY_UNKNOWN_ENTRY', 'there is no such entry in the audit log')
+      const { leaf } = await log.entry(seq)
+      const proof = await log.proveInclusion(seq, signed.size)
+      const text = formatTlogProof({ index: seq, proof, checkpoint: signed.note })
+      return { id, seq, leaf: Buffer.from(leaf).toString('utf8'), proof: text, verifierKey: signed.verifierKey }
+    },
+  }
+}
+
+/** Where the last checkpoint is kept besides the store. */
+export function placeOf(file: string): CheckpointPlace {
+  return createFilePlace({ directory: join(dirname(file), 'checkpoints') })
+}
+
+/** Whose signatures count for a log with a key beside it; undefined when it has none. */
+export function policyOf(file: string, origin: string): TrustPolicy | undefined {
+  if (file === ':memory:' || !existsSync(keyFileOf(file))) return undefined
+  return trustLogs(createSigner({ name: origin, privateKey: privateKeyOf(file) }).verifierKey.text)
+}
+
+function keyFileOf(file: string): string {
+  return join(dirname(file), 'audit.key')
+}
+
+function privateKeyOf(file: string): KeyObject {
+  if (file === ':memory:') return generateKeyPairSync('ed25519').privateKey
+  const path = keyFileOf(file)
+  if (!existsSync(path)) {
+    const pem = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' })
+    try {
+      writeFileSync(path, pem, { mode: 0o600, flag: 'wx', flush: true })
+    } catch (error) {
+      // Another process was first, and its key is the one.
+      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+    }
+  }
+  return createPrivateKey(readFileSync(path))
+}

@@ -1,0 +1,34 @@
+/** Where the log of a gateway is: a SQLite file beside its database, with the key that signs its checkpoints. */
+import { randomBytes } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { openLog, type AuditLog, type AuditStore } from '@mcp-gateway/audit-chain'
+import { createMemoryStore } from '@mcp-gateway/audit-chain/stores/memory'
+import { createSqliteStore, openSqlite } from '@mcp-gateway/audit-chain/stores/sqlite'
+
+export type OpenedLog = Disposable & { readonly store: AuditStore; readonly log: AuditLog }
+
+/** The file of the log beside the gateway's own database. */
+export function auditFileOf(database: string): string {
+  return database === ':memory:' ? database : join(dirname(database), 'audit.db')
+}
+
+/** Goes on with the log that the file has, or begins one. Its name tells nothing about anybody. */
+export async function openLedgerLog(file: string): Promise<OpenedLog> {
+  const { store, close } = openStore(file)
+  try {
+    const [known] = await store.origins()
+    const origin = known ?? `mcp-gateway/audit/${randomBytes(8).toString('hex')}`
+    return { store, log: openLog({ store, origin }), [Symbol.dispose]: close }
+  } catch (error) {
+    close()
+    throw error
+  }
+}
+
+function openStore(file: string): { readonly store: AuditStore; readonly close: () => void } {
+  if (file === ':memory:') return { store: createMemoryStore(), close: () => undefined }
+  mkdirSync(dirname(file), { recursive: true })
+  const database = openSqlite(file)
+  return { store: createSqliteStore({ database }), close: () => database.close() }
+}

@@ -1,0 +1,105 @@
+/**
+ * The log of this gateway: one entry for each call, committed before its reply leaves, and entries for what else an auditor
+ * asks after. The adversaries: a full or locked disk, which must not let calls pass unrecorded (`onFailure: closed`), and
+ * whoever administers the database, against whom audit-chain is written.
+ */
+import type { AuditLog, AuditStore, EntryInput } from '@mcp-gateway/audit-chain'
+import { GatewayError } from './errors.ts'
+import { callEntry, type BodyRules, type CallEnd, type ServerIdentity } from './ledger-entry.ts'
+import type { Logger } from './log.ts'
+import type { Call } from './pipeline.ts'
+
+export type AuditConfig = BodyRules & {
+  readonly enabled: boolean
+  readonly mode: 'sync' | 'async'
+  readonly onFailure: 'closed' | 'open'
+}
+
+export type Ledger = AsyncDisposable & {
+  readonly log: AuditLog
+  readonly store: AuditStore
+  /** Writes the entry that closes a call. Undefined: nobody needs to wait. Rejects when the reply must not leave. */
+  close(call: Call, end: CallEnd): Promise<void> | undefined
+  /** The same for a call whose client is gone. */
+  closeAbandoned(call: Call, end: CallEnd): void
+  /** What is no call: a start, a reload, a refused login. Never rejects; a failure is logged and counted. */
+  note(input: EntryInput): Promise<void>
+  /** Undefined while all is well. Otherwise whether calls may run again: in `closed` nothing runs that can't be recorded. */
+  readiness(): Promise<void> | undefined
+}
+
+export type LedgerOptions = {
+  readonly log: AuditLog
+  readonly store: AuditStore
+  readonly config: AuditConfig
+  readonly identify: (serverId: string) => ServerIdentity | undefined
+  readonly logger: Logger
+}
+
+/** In `async` mode answers wait when this many entries do: the disk sets the pace before the backlog refuses. */
+const MAX_AHEAD = 1024
+
+export function createLedger({ log, store, config, identify, logger }: LedgerOptions): Ledger {
+  /** Entries that could not be written since the last one that was. */
+  let lost = 0
+  let recovering: Promise<void> | undefined
+
+  const write = async (input: EntryInput): Promise<void> => {
+    try {
+      await log.append(input)
+    } catch (error) {
+      lost += 1
+      logger.error({ type: input.type, error: String(error) }, 'not in the audit log')
+      throw error
+    }
+  }
+
+  /** The gap is part of the history: how many entries are missing is the first thing written when writing works again. */
+  const recover = async (): Promise<void> => {
+    const missing = lost
+    await log.append({ type: 'audit.gap', facts: { lost: missing } })
+    lost -= missing
+  }
+  const recoverOnce = (): Promise<void> => (recovering ??= recover().finally(() => (recovering = undefined)))
+
+  const unavailable = (cause: unknown): GatewayError =>
+    new GatewayError('GATEWAY_AUDIT_UNAVAILABLE', 'the call cannot be recorded, so there is no answer', { cause })
+
+  const entryOf = (call: Call, end: CallEnd): EntryInput =>
+    callEntry(call, end, config, call.server === undefined ? undefined : identify(call.server))
+
+  const commit = async (call: Call, end: CallEnd): Promise<void> => {
+    try {
+      await write(entryOf(call, end))
+    } catch (error) {
+      if (config.onFailure === 'closed') throw unavailable(error)
+    }
+  }
+
+  const note = async (input: EntryInput): Promise<void> => {
+    // `write` has logged it.
+    await write(input).catch(() => undefined)
+  }
+
+  return {
+    log,
+    store,
+    note,
+    close(call, end) {
+      const done = commit(call, end)
+      if (config.mode === 'sync' || lost > 0 || log.outstanding() > MAX_AHEAD) return done
+      done.catch(() => undefined)
+      return undefined
+    },
+    closeAbandoned(call, end) {
+      commit(call, end).catch(() => undefined)
+    },
+    readiness() {
+      if (lost === 0) return undefined
+      return recoverOnce().catch((error: unknown) => {
+        if (config.onFailure === 'closed') throw unavailable(error)
+      })
+    },
+    [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
+  }
+}
