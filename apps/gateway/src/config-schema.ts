@@ -147,7 +147,12 @@ const fileSchema = z.strictObject({
         .default('full')
         .describe('What is kept of arguments, in a part of the entry that can be erased.'),
       responses: z.enum(['full', 'hash']).default('full').describe('What is kept of results, likewise.'),
-      maxBodyBytes: wholeNumber(0, 262_144, 16_384, 'Bytes kept of arguments and of a result; the entry says what was cut.'),
+      maxBodyBytes: wholeNumber(
+        0,
+        262_144,
+        16_384,
+        'Bytes kept of arguments and of a result; the entry says what was cut.',
+      ),
     })
     .prefault({})
     .describe('The audit log: audit.db beside gateway.db. A change takes a restart.'),

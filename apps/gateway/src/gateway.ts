@@ -10,6 +10,7 @@ import { openEnablementStore } from './enablement-store.ts'
 import { createGuard } from './guard.ts'
 import { createHttpServer } from './http-server.ts'
 import { openGatewayLedger } from './ledger-open.ts'
+import { createLedgerReports } from './ledger-reports.ts'
 import { createLogger, type Logger } from './log.ts'
 import { ownBackend } from './own-backend.ts'
 import { createOwnServer, OWN_ID } from './own-server.ts'
@@ -70,7 +71,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   let ownTools: readonly OwnTool[] = []
   const own = createOwnServer(() => ownTools)
   const discovery = createDiscovery({ config: () => config, servers, store, ownTools: own.list })
-  ownTools = createOwnTools({ servers, discovery, pipeline, maxDepth: () => config.limits.maxDepth })
+  const reports = createLedgerReports(audit && { reader: audit.ledger, keys: audit.keys, file: audit.file })
+  ownTools = createOwnTools({ servers, discovery, pipeline, reports, maxDepth: () => config.limits.maxDepth })
   const ends = {
     all: createEndpoint(allServersBackend({ servers, discovery, own, clientInfo, pipeline, logger }), config, logger),
     own: createEndpoint(ownBackend(own, clientInfo, pipeline), config, logger),
@@ -80,7 +82,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const openRest = async (): Promise<Rest> => {
     // Loaded by the first REST request: the gateway listens sooner without it.
     const { createRest } = await import('./routes.ts')
-    return createRest({ servers, isReady: () => !stopping, pipeline, version, limits: config.limits, logger })
+    return createRest({ servers, isReady: () => !stopping, pipeline, reports, version, limits: config.limits, logger })
   }
 
   const http = createHttpServer({

@@ -24,4 +24,3 @@ export async function checkLedger({ store, origin, file, ...options }: LedgerChe
   const { onProgress } = options
   return await examineLog({ store: { ...store, entries }, origin, remembered, ...(policy && { policy }), ...(onProgress && { onProgress }) }) // prettier-ignore
 }
-

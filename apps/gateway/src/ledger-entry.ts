@@ -31,7 +31,12 @@ const WITH_PARAMS = new Set([...WITH_BODIES, 'resources/subscribe', 'resources/u
 const MAX_NAME = 256
 const MAX_SUBJECT = 256
 
-export function callEntry(call: Call, end: CallEnd, rules: BodyRules, identity: ServerIdentity | undefined): EntryInput {
+export function callEntry(
+  call: Call,
+  end: CallEnd,
+  rules: BodyRules,
+  identity: ServerIdentity | undefined,
+): EntryInput {
   const { message, caller, requestId, server, rule } = call
   const { method, params } = message
   const name = params?.['name']

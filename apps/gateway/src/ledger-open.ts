@@ -11,6 +11,7 @@ import type { Server } from './server.ts'
 export type GatewayLedger = {
   readonly ledger: Ledger
   readonly keys: LedgerKeys
+  readonly file: string
   readonly onRefusedLogin: (code: string, address: string | undefined) => void
   started(): Promise<void>
   onReload(before: Config, after: Config, changes: Readonly<Record<string, readonly string[]>>): Promise<void>
@@ -37,6 +38,7 @@ export async function openGatewayLedger(options: GatewayLedgerOptions): Promise<
   let hasStarted = false
   return {
     ledger,
+    file,
     keys: createLedgerKeys({ store: opened.store, origin: opened.log.origin, file }),
     onRefusedLogin: logins.add,
     async started() {
@@ -75,4 +77,3 @@ function keyChanges(before: Config, after: Config): Record<'added' | 'changed' |
     removed: [...old.keys()].filter((id) => !now.has(id)),
   }
 }
-

@@ -47,7 +47,8 @@ export async function queryLedger(reader: LedgerReader, query: LedgerQuery): Pro
     for (const row of rows.reverse()) {
       if (!matches(row, query)) continue
       entries.push(await describeRow(log, row, query.withBodies))
-      if (entries.length >= Math.min(query.limit, MAX_LIMIT)) return row.seq > low ? { entries, next: row.seq } : { entries }
+      if (entries.length >= Math.min(query.limit, MAX_LIMIT))
+        return row.seq > low ? { entries, next: row.seq } : { entries }
     }
     await breathe()
   }

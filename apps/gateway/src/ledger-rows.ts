@@ -37,7 +37,11 @@ export async function readPage({ log, store }: LedgerReader, from: number, to: n
 }
 
 /** `withBodies`: arguments and responses, which only auditors see. */
-export async function describeRow(log: AuditLog, { seq, entry, subject }: ReadRow, withBodies: boolean): Promise<LedgerRow> {
+export async function describeRow(
+  log: AuditLog,
+  { seq, entry, subject }: ReadRow,
+  withBodies: boolean,
+): Promise<LedgerRow> {
   const { id, type, ts, facts = {} } = entry
   const fields = new Map(
     entry.commit === undefined

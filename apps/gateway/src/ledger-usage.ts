@@ -81,7 +81,15 @@ export function createLedgerUsage(reader: LedgerReader): LedgerUsage {
 
 function createSums(): { add: (row: ReadRow) => void; read: () => LedgerSums } {
   const rows = new Map<string, UsageRow>()
-  const stats: LedgerStats = { entries: 0, calls: 0, errors: 0, latencyMs: 0, maxLatencyMs: 0, byStatus: {}, byType: {} }
+  const stats: LedgerStats = {
+    entries: 0,
+    calls: 0,
+    errors: 0,
+    latencyMs: 0,
+    maxLatencyMs: 0,
+    byStatus: {},
+    byType: {},
+  }
 
   const rowOf = (consumer: string, server: string, tool: string): UsageRow => {
     const key = JSON.stringify([consumer, server, tool])

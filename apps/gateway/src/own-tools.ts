@@ -3,6 +3,8 @@ import { isObject, joinName, parseJson, type JsonObject } from '@mcp-gateway/wir
 import type { CallContext } from './context.ts'
 import type { Discovery } from './discovery.ts'
 import { GatewayError } from './errors.ts'
+import type { LedgerReports } from './ledger-reports.ts'
+import { createLedgerTools } from './ledger-tools.ts'
 import type { Pipeline } from './pipeline.ts'
 import { resolveRoute } from './route.ts'
 import type { Server } from './server.ts'
@@ -18,11 +20,18 @@ export type OwnToolsOptions = {
   readonly discovery: Discovery
   readonly pipeline: Pipeline
   readonly maxDepth: () => number
+  readonly reports: LedgerReports
 }
 
 const SEARCH_LIMIT = 20
 
-export function createOwnTools({ servers, discovery, pipeline, maxDepth }: OwnToolsOptions): readonly OwnTool[] {
+export function createOwnTools({
+  servers,
+  discovery,
+  pipeline,
+  maxDepth,
+  reports,
+}: OwnToolsOptions): readonly OwnTool[] {
   const find = (args: JsonObject): Server => {
     const id = textOf(args, 'server')
     const server = servers().find((item) => item.id === id)
@@ -129,6 +138,7 @@ export function createOwnTools({ servers, discovery, pipeline, maxDepth }: OwnTo
         return callTool(route.server, String(name), given, context, pipeline, signal)
       },
     },
+    ...createLedgerTools(reports),
   ]
 }
 

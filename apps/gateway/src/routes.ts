@@ -6,18 +6,21 @@ import type { Context as HonoContext } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { GatewayError } from './errors.ts'
 import type { Logger } from './log.ts'
+import type { LedgerReports } from './ledger-reports.ts'
+import { addLedgerRoutes } from './ledger-routes.ts'
 import { describeFailure } from './replies.ts'
 import type { Server } from './server.ts'
 import { callTool } from './tool-call.ts'
 import type { Pipeline } from './pipeline.ts'
 
 export type RestVariables = { readonly requestId: string; readonly caller: () => Caller }
-type Env = { Bindings: RestVariables; Variables: { readonly body: JsonObject } }
+export type RestEnv = { Bindings: RestVariables; Variables: { readonly body: JsonObject } }
 
 export type RestOptions = {
   readonly servers: () => readonly Server[]
   readonly isReady: () => boolean
   readonly pipeline: Pipeline
+  readonly reports: LedgerReports
   readonly version: string
   readonly limits: { readonly maxBodyBytes: number; readonly maxDepth: number }
   readonly logger: Logger
@@ -129,7 +132,7 @@ const routes = {
 
 export function createRest(options: RestOptions): Rest {
   const { servers, pipeline, version } = options
-  const app = new OpenAPIHono<Env>({
+  const app = new OpenAPIHono<RestEnv>({
     defaultHook: (result, c) => {
       if (!result.success)
         return fail(new GatewayError('GATEWAY_INVALID_REQUEST', z.prettifyError(result.error)), c, options)
@@ -201,6 +204,8 @@ export function createRest(options: RestOptions): Rest {
     return c.json(result, 200)
   })
 
+  addLedgerRoutes(app, options.reports)
+
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' })
   app.openAPIRegistry.registerComponent('securitySchemes', 'apiKey', {
     type: 'apiKey',
@@ -215,7 +220,7 @@ export function createRest(options: RestOptions): Rest {
 }
 
 /** The MCP endpoints are answered before this app is asked; the document names them all the same. */
-function documentMcp(app: OpenAPIHono<Env>): void {
+function documentMcp(app: OpenAPIHono<RestEnv>): void {
   const body = {
     required: true,
     content: { 'application/json': { schema: z.looseObject({ jsonrpc: z.literal('2.0') }) } },
@@ -252,7 +257,7 @@ function describe(server: Server) {
   }
 }
 
-function fail(error: unknown, c: HonoContext<Env>, { logger }: RestOptions): Response {
+function fail(error: unknown, c: HonoContext<RestEnv>, { logger }: RestOptions): Response {
   const failure = describeFailure(error)
   if (failure.status >= 500)
     logger.warn({ requestId: c.env.requestId, code: failure.code, error: String(error) }, 'request failed')

@@ -27,7 +27,9 @@ const tool = (name: string, args: object = {}) => modern('tools/call', { name, a
 const call = (path: string, request: ReturnType<typeof modern>) => send(gateway, path, request)
 const leave = async (path: string, request: ReturnType<typeof modern>): Promise<void> => {
   const controller = new AbortController()
-  const gone = fetch(`${gateway.url}${path}`, { method: 'POST', ...request, signal: controller.signal }).then((response) => response.text())
+  const gone = fetch(`${gateway.url}${path}`, { method: 'POST', ...request, signal: controller.signal }).then(
+    (response) => response.text(),
+  )
   setTimeout(() => controller.abort(), 150)
   await expect(gone).rejects.toThrow()
 }
@@ -36,7 +38,11 @@ const exits: [title: string, act: () => Promise<unknown>, expected: object][] = 
   ['served', () => call('/mcp/server/one', tool('echo', { a: 1 })), { status: 'served', server: 'one', name: 'echo' }],
   ['a tool error', () => call('/mcp/server/one', tool('fail')), { status: 'tool_error', server: 'one' }],
   ['a JSON-RPC error', () => call('/mcp/server/one', modern('no/such')), { status: 'error', code: '-32601' }],
-  ['a name that leads nowhere', () => call('/mcp', tool('nowhere__x')), { status: 'refused', code: 'WIRE_UNKNOWN_NAME' }],
+  [
+    'a name that leads nowhere',
+    () => call('/mcp', tool('nowhere__x')),
+    { status: 'refused', code: 'WIRE_UNKNOWN_NAME' },
+  ],
   ['a killed child', () => call('/mcp/server/one', tool('exit')), { status: 'failed', server: 'one' }],
   ['a child that never starts', () => call('/mcp/server/broken', tool('x')), { status: 'failed', server: 'broken' }],
   ['a timeout', () => call('/mcp/server/one', tool('slow')), { status: 'timeout', code: 'WIRE_UPSTREAM_TIMEOUT' }],
@@ -101,7 +107,10 @@ it('does not log pings', async () => {
 
 it('keeps only hashes when it is told to', async () => {
   using other = folder()
-  await using hashing = await gatewayWith({ ...config, audit: { arguments: 'hash', responses: 'hash' } }, other.database)
+  await using hashing = await gatewayWith(
+    { ...config, audit: { arguments: 'hash', responses: 'hash' } },
+    other.database,
+  )
   await send(hashing, '/mcp/server/one', tool('echo', { secret: 'hunter2' }))
   const [entry] = await callsIn(other.audit)
   expect(entry?.arguments).toMatch(/^sha256:[0-9a-f]{64}$/)
@@ -112,7 +121,16 @@ it('says when the gateway started and stopped, when its configuration changed, a
   using other = folder()
   const short = await gatewayWith(config, other.database)
   const [key] = KEYS.keys
-  const next = { ...config, auth: { ...KEYS, keys: [{ ...key, roles: [] }, { ...key, id: 'new', key: `${KEY}2` }] } }
+  const next = {
+    ...config,
+    auth: {
+      ...KEYS,
+      keys: [
+        { ...key, roles: [] },
+        { ...key, id: 'new', key: `${KEY}2` },
+      ],
+    },
+  }
   await short.reload(parseConfig(JSON.stringify({ port: 0, log: { level: 'silent' }, ...next }), { env: {} }))
   await short.close()
   const entries = await entriesIn(other.audit)
