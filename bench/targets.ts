@@ -16,6 +16,8 @@ export const TARGET_NAMES = [
   'ceiling',
   'floor',
   'gateway',
+  'gateway-audited',
+  'gateway-audited-async',
   'gateway-legacy',
   'modern-to-legacy',
   'legacy-to-modern',
@@ -43,6 +45,20 @@ export const targets: Readonly<Record<TargetName, Target>> = {
   ceiling: { ...bare, describe: 'node:http, JSON echo', command: own('ceiling.ts') },
   floor: { ...bare, describe: 'node:http + stdio echo child', command: own('floor.ts') },
   gateway: { ...gateway, describe: 'API key, stdio echo, 2026-07-28', traffic: 'modern', sessions: false },
+  'gateway-audited': {
+    ...gateway,
+    describe: 'the same with the audit log, the answer waits for the disk',
+    traffic: 'modern',
+    sessions: false,
+    command: auditedCommand('sync'),
+  },
+  'gateway-audited-async': {
+    ...gateway,
+    describe: 'the same with the audit log, the answer does not wait',
+    traffic: 'modern',
+    sessions: false,
+    command: auditedCommand('async'),
+  },
   'modern-to-legacy': {
     ...gateway,
     describe: '2026-07-28, the child speaks 2025-11-25 only',
@@ -100,15 +116,25 @@ function gatewayCommand(...echoArgs: readonly string[]) {
   return (folder: string): Promise<Command> => gatewayWith(folder, [echoServer('echo', ...echoArgs)])
 }
 
+function auditedCommand(mode: 'sync' | 'async') {
+  return (folder: string): Promise<Command> => gatewayWith(folder, [echoServer('echo')], { mode })
+}
+
 export function echoServer(id: string, ...args: readonly string[]): object {
   return { id, command: process.execPath, args: [join(import.meta.dirname, 'servers/echo-stdio.ts'), ...args] }
 }
 
-export async function gatewayWith(folder: string, servers: readonly object[]): Promise<Command> {
+/** Without the audit log unless it is what is measured. */
+export async function gatewayWith(
+  folder: string,
+  servers: readonly object[],
+  audit: object = { enabled: false },
+): Promise<Command> {
   const file = join(folder, 'gateway.yaml')
   const config = {
     auth: { type: 'api-key', keys: [{ id: 'b', key: API_KEY, name: 'b', consumerId: 'b', roles: ['all'] }] },
     discoveryThreshold: 100_000,
+    audit,
     servers,
   }
   await writeFile(file, JSON.stringify(config, undefined, 2))

@@ -1,6 +1,6 @@
 /** Which configuration file is meant, and what it says. */
 import { existsSync, readFileSync } from 'node:fs'
-import { join, relative, resolve } from 'node:path'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { parseConfig, type Config } from '@mcp-gateway/gateway'
 import type { Context } from './context.ts'
 import { CliError } from './errors.ts'
@@ -40,6 +40,12 @@ export function loadConfig(context: Context, flags: Overrides = {}): LoadedConfi
   const overrides = { ...(port !== undefined && { port }), ...flags }
   const text = readFileSync(file, 'utf8')
   return { file, config: parseConfig(text, { env: context.env, file: shown(context, file), overrides }) }
+}
+
+/** What must survive a restart is kept beside the configuration, in a folder of its own. */
+export function databaseOf(file: string): string {
+  const folder = dirname(file)
+  return join(basename(folder) === DEMO_FOLDER ? folder : join(folder, DEMO_FOLDER), 'gateway.db')
 }
 
 /** A path as a person wants to read it. */

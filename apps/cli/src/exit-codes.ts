@@ -16,6 +16,8 @@ export type CliErrorCode =
   | 'CLI_FILE_EXISTS'
   | 'CLI_FILE_CHANGED'
   | 'CLI_PORT_UNAVAILABLE'
+  | 'CLI_AUDIT_TAMPERED'
+  | 'CLI_AUDIT_UNCHECKED'
   | 'CLI_USAGE'
   | 'CLI_CONFIG_NOT_FOUND'
   | 'CONFIG_INVALID'
@@ -28,6 +30,9 @@ export const exitCodeOf: Readonly<Record<CliErrorCode, ExitCode>> = {
   CLI_FILE_EXISTS: exitCodes.failed,
   CLI_FILE_CHANGED: exitCodes.failed,
   CLI_PORT_UNAVAILABLE: exitCodes.failed,
+  // What `audit verify` promises to scripts: 0 intact, 1 tampered, 2 could not check.
+  CLI_AUDIT_TAMPERED: exitCodes.failed,
+  CLI_AUDIT_UNCHECKED: exitCodes.usage,
   CLI_USAGE: exitCodes.usage,
   CLI_CONFIG_NOT_FOUND: exitCodes.config,
   CONFIG_INVALID: exitCodes.config,
@@ -39,7 +44,7 @@ export const exitCodesHelp = `
 Exit codes:
   0  done
   1  failed: a server, a tool or a file did not do what was asked
-  2  usage: unknown command, option or argument
+  2  usage: unknown command, option or argument; for "audit verify", that it could not check
   3  the configuration is missing or not valid
   4  the gateway cannot be reached
   5  the gateway refused the key

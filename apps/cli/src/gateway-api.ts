@@ -71,7 +71,14 @@ async function startOwn(context: Context, config: Config): Promise<GatewayApi> {
   const { key, hash } = generateApiKey()
   const own = { id: 'cli', key: hash, name: 'mcp-gateway', consumerId: 'cli', roles: [], enabled: true }
   const gateway = await startGateway({
-    config: { ...config, host: '127.0.0.1', port: 0, auth: { type: 'api-key', keys: [own] } },
+    // For as long as one command: what the operator tries out at the terminal is not the gateway's history.
+    config: {
+      ...config,
+      audit: { ...config.audit, enabled: false },
+      host: '127.0.0.1',
+      port: 0,
+      auth: { type: 'api-key', keys: [own] },
+    },
     logger: createLogger('silent'),
     version: context.version,
   })

@@ -7,6 +7,7 @@ import type { Pipes } from './commands/stdio.ts'
 import type { Context } from './context.ts'
 import { CliError } from './errors.ts'
 import { exitCodes, exitCodesHelp, type ExitCode } from './exit-codes.ts'
+import { addAuditCommands } from './program-audit.ts'
 
 export type World = Omit<Context, 'config' | 'json'> & { readonly pipes: Pipes }
 type Globals = { readonly config?: string; readonly json?: boolean }
@@ -51,6 +52,7 @@ export async function run(args: readonly string[], world: World): Promise<ExitCo
   addKeyCommands(program, contextOf)
   addToolCommands(program, contextOf)
   addClientCommands(program, contextOf)
+  addAuditCommands(program, contextOf, examples)
   try {
     await program.parseAsync([...args], { from: 'user' })
   } catch (error) {

@@ -19,7 +19,7 @@ export async function checkLedger({ store, origin, file, ...options }: LedgerChe
     return await store.entries(...range)
   }
   const policy = policyOf(file, origin)
-  const kept = policy === undefined ? undefined : await placeOf(file).last(origin)
+  const kept = file === ':memory:' ? undefined : await placeOf(file).last(origin)
   const remembered = [...(options.remembered ?? []), ...(kept === undefined ? [] : [kept])]
   const { onProgress } = options
   return await examineLog({ store: { ...store, entries }, origin, remembered, ...(policy && { policy }), ...(onProgress && { onProgress }) }) // prettier-ignore

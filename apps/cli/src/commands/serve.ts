@@ -1,9 +1,10 @@
 /** `serve`: runs the gateway until it is told to stop. What a person needs goes to stdout, the log to stderr. */
-import { basename, dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { createLogger, startGateway, type Logger, type RunningGateway } from '@mcp-gateway/gateway'
 import { claudeCodeCommand, clientDocument, clientEntry, endpointOf } from '../client-entries.ts'
 import type { Client } from '../client-files.ts'
 import {
+  databaseOf,
   DEFAULT_FILE,
   DEFAULT_PORT,
   DEMO_FOLDER,
@@ -93,12 +94,6 @@ async function start(context: Context, { config, file }: LoadedConfig, logger: L
     }
     throw error
   }
-}
-
-/** What must survive a restart is kept beside the configuration, in a folder of its own. */
-function databaseOf(file: string): string {
-  const folder = dirname(file)
-  return join(basename(folder) === DEMO_FOLDER ? folder : join(folder, DEMO_FOLDER), 'gateway.db')
 }
 
 /** A port that was asked for is written down, so that the next start without a word has it, too. */

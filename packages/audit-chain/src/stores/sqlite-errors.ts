@@ -18,6 +18,10 @@ export function isBusy(error: unknown): boolean {
   return primaryCodeOf(error) === 5 || primaryCodeOf(error) === 6
 }
 
+export function isReadOnly(error: unknown): boolean {
+  return primaryCodeOf(error) === 8
+}
+
 /** Errors that are not SQLite's pass unchanged. */
 export function fromSqlite(error: unknown, isCommitting = false): unknown {
   const extended = codeOf(error)

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { AuditError } from '../errors.ts'
 import { dropFields } from '../field-pack.ts'
 import type { AuditStore, Erasure, Sealed } from '../store.ts'
-import { fromSqlite, isBusy } from './sqlite-errors.ts'
+import { fromSqlite, isBusy, isReadOnly } from './sqlite-errors.ts'
 import { createReader } from './sqlite-reader.ts'
 import { SQLITE_SCHEMA } from './sqlite-schema.ts'
 import { prepareStatements, type Statements } from './sqlite-statements.ts'
@@ -163,8 +163,15 @@ function makeTables(database: DatabaseSync): void {
   const count = database.prepare(
     `select count(*) as found from sqlite_master where name in ('audit_cursor', 'audit_log_no_shrink')`,
   )
-  if (count.get()?.['found'] === 2) return
-  database.exec('begin immediate')
+  const found = count.get()?.['found']
+  if (found === 2) return
+  try {
+    database.exec('begin immediate')
+  } catch (error) {
+    // For an examiner's read-only handle: who drops a trigger, to change what it guards, must not thereby prevent the check.
+    if (found === 1 && isReadOnly(error)) return
+    throw error
+  }
   try {
     database.exec(SQLITE_SCHEMA)
     database.exec('commit')

@@ -1,0 +1,36 @@
+/** Which audit log is meant, and how what goes wrong with it is told. */
+import { resolve } from 'node:path'
+import { auditFileOf } from '@mcp-gateway/gateway/ledger'
+import { databaseOf, requireConfig } from './config-file.ts'
+import type { Context } from './context.ts'
+import { CliError } from './errors.ts'
+
+export type AuditFileOptions = { readonly file?: string }
+
+export function auditFile(context: Context, { file }: AuditFileOptions): string {
+  return file === undefined ? auditFileOf(databaseOf(requireConfig(context))) : resolve(context.cwd, file)
+}
+
+/** A log that is not there is the commonest reason, and no bug. */
+export async function explained<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    if (!(error instanceof Error) || !/^(AUDIT|GATEWAY|ERR_SQLITE)_/.test(code)) throw error
+    const isMissing = code === 'AUDIT_NOT_FOUND' || code === 'GATEWAY_UNKNOWN_ENTRY'
+    const hint = 'The log is made by `mcp-gateway serve`, beside gateway.db; name another with --file.'
+    throw new CliError(isMissing ? 'CLI_NOT_FOUND' : 'CLI_FAILED', `${error.message} (${code})`, {
+      cause: error,
+      ...(code === 'AUDIT_NOT_FOUND' && { hint }),
+    })
+  }
+}
+
+/** ISO 8601 to epoch milliseconds. */
+export function timeOf(text: string | undefined, option: string): number | undefined {
+  if (text === undefined) return undefined
+  const at = Date.parse(text)
+  if (!Number.isNaN(at)) return at
+  throw new CliError('CLI_USAGE', `${option} must be a time such as 2027-01-31T00:00:00Z, not "${text}"`)
+}

@@ -1,0 +1,106 @@
+/** `audit verify|proof|checkpoint|erase`: whether the log is what was written, showing it to others, and forgetting on demand. */
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { checkLedger, openLedgerFile, readLedgerFile } from '@mcp-gateway/gateway/ledger'
+import { auditFile, explained, type AuditFileOptions } from '../audit-file.ts'
+import { reply, type Context } from '../context.ts'
+import { CliError } from '../errors.ts'
+
+/** A second or so apart. */
+const PROGRESS_EVERY = 102_400
+const MAX_SHOWN = 50
+
+export async function verifyLog(
+  context: Context,
+  options: AuditFileOptions & { readonly checkpoint: readonly string[] },
+): Promise<void> {
+  const { findings, size, signedSize, rememberedSize, rootHash } = await checked(context, options)
+  const facts = {
+    intact: findings.length === 0,
+    entries: size,
+    signedEntries: signedSize,
+    rememberedEntries: rememberedSize,
+    rootHash: Buffer.from(rootHash).toString('hex'),
+  }
+  if (findings.length === 0) {
+    const covered = `A signed checkpoint covers ${signedSize} of them, one kept elsewhere ${rememberedSize}.`
+    reply(context, { ...facts, findings }, `Intact: ${size} entries. ${covered}`)
+    return
+  }
+  const shown = findings.slice(0, MAX_SHOWN).map(({ code, message }) => `  ${code}: ${message}`)
+  const more = findings.length > MAX_SHOWN ? [`  and ${findings.length - MAX_SHOWN} more; see --json`] : []
+  const text = [`tampered: the log is not what was written`, ...shown, ...more].join('\n')
+  throw new CliError('CLI_AUDIT_TAMPERED', text, { data: { ...facts, findings } })
+}
+
+async function checked(context: Context, options: AuditFileOptions & { readonly checkpoint: readonly string[] }) {
+  try {
+    const remembered = options.checkpoint.map((path) => readFileSync(resolve(context.cwd, path), 'utf8'))
+    const file = auditFile(context, options)
+    await using reader = await readLedgerFile(file)
+    let told = 0
+    const onProgress = (done: number, total: number): void => {
+      if (done - told < PROGRESS_EVERY) return
+      told = done
+      context.note(`${done} of ${total} entries checked (${Math.floor((done / total) * 100)} %)`)
+    }
+    return await checkLedger({ store: reader.store, origin: reader.log.origin, file, remembered, onProgress })
+  } catch (error) {
+    // Not "intact" and not "tampered": a script must be able to tell.
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new CliError('CLI_AUDIT_UNCHECKED', `could not check: ${reason}`, { cause: error })
+  }
+}
+
+export async function proveEntry(context: Context, id: string, options: AuditFileOptions): Promise<void> {
+  await explained(async () => {
+    await using file = await openLedgerFile(auditFile(context, options))
+    const proof = await file.keys.prove(file.log, id)
+    reply(context, proof, proof.proof.trimEnd())
+  })
+}
+
+export async function signCheckpoint(context: Context, options: AuditFileOptions): Promise<void> {
+  await explained(async () => {
+    await using file = await openLedgerFile(auditFile(context, options))
+    const signed = await file.keys.checkpoint()
+    if (signed === undefined) throw new CliError('CLI_FAILED', 'the log is empty: there is nothing to sign')
+    // The note alone, so that `> kept-elsewhere.txt` is a checkpoint that `verify --checkpoint` reads.
+    reply(context, signed, signed.note.trimEnd())
+    context.note(`Keep it where no administrator of this machine reaches. Verifier key: ${signed.verifierKey}`)
+  })
+}
+
+export async function eraseFields(
+  context: Context,
+  options: AuditFileOptions & {
+    readonly consumer?: string
+    readonly id?: string
+    readonly reason: string
+    readonly by: string
+    readonly fields?: readonly string[]
+  },
+): Promise<void> {
+  const { consumer, id, reason, by, fields } = options
+  if ((consumer === undefined) === (id === undefined))
+    throw new CliError('CLI_USAGE', 'name either --consumer or --id, whose data is to be erased')
+  await explained(async () => {
+    await using file = await openLedgerFile(auditFile(context, options))
+    const what = consumer === undefined ? await entryOf(file.log.find, id ?? '') : { subject: consumer }
+    const { entries } = await file.log.erase({ what, reason, by, ...(fields && { fields }) })
+    reply(
+      context,
+      { entries },
+      `Erased the data of ${entries} entries. The entries stay, and the log says what was erased.`,
+    )
+  })
+}
+
+async function entryOf(
+  find: (id: string) => Promise<number | undefined>,
+  id: string,
+): Promise<{ readonly from: number; readonly to: number }> {
+  const seq = await find(id)
+  if (seq === undefined) throw new CliError('CLI_NOT_FOUND', `there is no entry ${id}`)
+  return { from: seq, to: seq + 1 }
+}

@@ -1,0 +1,123 @@
+/** `audit log|stats|export` and `usage`: reading the log's file, whether a gateway runs or not. Nothing in it is changed. */
+import { open } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import {
+  createLedgerUsage,
+  exportLedger,
+  queryLedger,
+  readLedgerFile,
+  type LedgerFilter,
+  type LedgerRow,
+  type LedgerSums,
+} from '@mcp-gateway/gateway/ledger'
+import { auditFile, explained, timeOf, type AuditFileOptions } from '../audit-file.ts'
+import { reply, table, type Context } from '../context.ts'
+import { CliError } from '../errors.ts'
+
+export type FilterOptions = AuditFileOptions & {
+  readonly consumer?: string
+  readonly server?: string
+  readonly tool?: string
+  readonly status?: string
+  readonly from?: string
+  readonly to?: string
+}
+export type TimesOptions = AuditFileOptions & { readonly from?: string; readonly to?: string }
+
+const MAX_LIMIT = 100_000
+
+export async function showLog(
+  context: Context,
+  options: FilterOptions & { readonly limit: string; readonly bodies?: boolean },
+): Promise<void> {
+  const limit = Number(options.limit)
+  if (!(Number.isInteger(limit) && limit >= 1 && limit <= MAX_LIMIT))
+    throw new CliError('CLI_USAGE', `--limit must be a number from 1 to ${MAX_LIMIT}`)
+  const filter = filterOf(options)
+  await explained(async () => {
+    await using reader = await readLedgerFile(auditFile(context, options))
+    const entries: LedgerRow[] = []
+    let before: number | undefined
+    do {
+      const rest = limit - entries.length
+      const page = await queryLedger(reader, { ...filter, limit: rest, before, withBodies: options.bodies === true })
+      entries.push(...page.entries)
+      before = page.next
+    } while (before !== undefined && entries.length < limit)
+    const rows = entries.map(
+      ({ seq, at, type, consumer, facts }) =>
+      [seq, at, type, consumer, facts['server'], facts['name'] ?? facts['method'], facts['status'], facts['code'], facts['latencyMs']].map(cell), // prettier-ignore
+    )
+    const header = ['SEQ', 'AT', 'TYPE', 'CONSUMER', 'SERVER', 'WHAT', 'STATUS', 'CODE', 'MS']
+    reply(context, { entries }, rows.length === 0 ? 'Nothing was found.' : table([header, ...rows]))
+  })
+}
+
+export async function showStats(context: Context, options: TimesOptions): Promise<void> {
+  const { stats } = await sumsOf(context, options)
+  const mean = stats.calls === 0 ? 0 : Math.round(stats.latencyMs / stats.calls)
+  const rows = [
+    ['entries', String(stats.entries)],
+    ['calls', String(stats.calls)],
+    ['errors', String(stats.errors)],
+    ['mean ms', String(mean)],
+    ['longest ms', String(stats.maxLatencyMs)],
+    ...Object.entries(stats.byStatus).map(([status, calls]) => [`  ${status}`, String(calls)]),
+  ]
+  reply(context, { ...stats, meanLatencyMs: mean }, table(rows))
+}
+
+export async function showUsage(context: Context, consumer: string | undefined, options: TimesOptions): Promise<void> {
+  const { usage } = await sumsOf(context, options)
+  const found = usage.filter((row) => consumer === undefined || row.consumer === consumer)
+  const rows = found.map(
+    (row) =>
+    [row.consumer, row.server, row.tool, row.calls, row.errors, Math.round(row.latencyMs / row.calls), row.requestBytes, row.responseBytes].map(cell), // prettier-ignore
+  )
+  const header = ['CONSUMER', 'SERVER', 'TOOL', 'CALLS', 'ERRORS', 'MEAN MS', 'BYTES IN', 'BYTES OUT']
+  reply(context, { usage: found }, rows.length === 0 ? 'Nothing was used.' : table([header, ...rows]))
+}
+
+export async function exportEntries(
+  context: Context,
+  options: FilterOptions & { readonly format: string; readonly output?: string; readonly bodies?: boolean },
+): Promise<void> {
+  const { format } = options
+  if (format !== 'jsonl' && format !== 'csv') throw new CliError('CLI_USAGE', '--format must be jsonl or csv')
+  const filter = filterOf(options)
+  await explained(async () => {
+    await using reader = await readLedgerFile(auditFile(context, options))
+    const lines = exportLedger(reader, { ...filter, format, withBodies: options.bodies === true })
+    if (options.output === undefined) {
+      for await (const line of lines) context.print(line)
+      return
+    }
+    // What is in it is somebody's data; and a file that is there is not overwritten.
+    await using file = await open(resolve(context.cwd, options.output), 'wx', 0o600).catch((cause: unknown) => {
+      throw new CliError('CLI_FILE_EXISTS', `${options.output} cannot be made: ${String(cause)}`, { cause })
+    })
+    let count = 0
+    for await (const line of lines) {
+      await file.write(`${line}\n`)
+      count += 1
+    }
+    reply(context, { lines: count, output: options.output }, `Wrote ${count} lines to ${options.output}.`)
+  })
+}
+
+function filterOf({ consumer, server, tool, status, from, to }: FilterOptions): LedgerFilter {
+  return { consumer, server, tool, status, from: timeOf(from, '--from'), to: timeOf(to, '--to') }
+}
+
+async function sumsOf(context: Context, options: TimesOptions): Promise<LedgerSums> {
+  const from = timeOf(options.from, '--from')
+  const to = timeOf(options.to, '--to')
+  return await explained(async () => {
+    await using reader = await readLedgerFile(auditFile(context, options))
+    return await createLedgerUsage(reader).between(from, to)
+  })
+}
+
+function cell(value: unknown): string {
+  return value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value)
+}

@@ -1,0 +1,128 @@
+// `audit …` and `usage`, on the file of a gateway that ran before.
+import { once } from 'node:events'
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { everything, folder, freePort, outputWith, type Folder } from './cli.ts'
+
+const KEY = 'gw_audit_0123456789abcdef0123456789abcdef'
+let place: Folder
+let audit: string
+
+beforeAll(async () => {
+  place = folder()
+  audit = join(place.path, '.mcp-gateway', 'audit.db')
+  const port = await freePort()
+  const keys = [{ id: 'k', key: KEY, name: 'k', consumerId: 'agent-1', roles: [] }]
+  const servers = [{ id: 'everything', command: process.execPath, args: [everything, 'stdio'] }]
+  place.write('gateway.yaml', { port, auth: { keys }, servers })
+  const child = place.start(['serve'])
+  await outputWith(child, 'listens on')
+  const call = async (message: string): Promise<void> => {
+    const response = await fetch(`http://127.0.0.1:${port}/api/servers/everything/tools/echo`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ arguments: { message } }),
+    })
+    expect(response.status).toBe(200)
+  }
+  await call('canary-1')
+  await call('=HYPERLINK("http://evil.example")')
+  child.kill('SIGTERM')
+  await once(child, 'exit')
+})
+afterAll(() => place[Symbol.dispose]())
+
+const json = async (...args: string[]) => {
+  const { code, stdout } = await place.run([...args, '--json'])
+  return { code, body: JSON.parse(stdout) as Record<string, unknown> & { error: Record<string, unknown> } }
+}
+
+it('lists entries with and without what was said', async () => {
+  const plain = await json('audit', 'log', '--tool', 'echo')
+  expect(plain.body['entries']).toMatchObject([{ consumer: 'agent-1' }, { consumer: 'agent-1' }])
+  expect(JSON.stringify(plain.body)).not.toContain('canary-1')
+  const bodies = await json('audit', 'log', '--tool', 'echo', '--bodies')
+  expect(JSON.stringify(bodies.body)).toContain('canary-1')
+  expect((await place.run(['audit', 'log', '--limit', '1'])).stdout).toContain('gateway.stopped')
+  expect((await place.run(['audit', 'log', '--limit', 'many'])).code).toBe(2)
+})
+
+it('sums up', async () => {
+  expect((await json('audit', 'stats')).body).toMatchObject({ byStatus: { served: 2 } })
+  expect((await json('usage', 'agent-1')).body['usage']).toMatchObject([{ tool: 'echo', calls: 2, errors: 0 }])
+  expect((await json('usage', 'nobody')).body['usage']).toEqual([])
+  expect((await place.run(['usage'])).stdout).toContain('agent-1')
+})
+
+it('exports lines that parse, and a CSV that no spreadsheet runs', async () => {
+  const lines = (await place.run(['audit', 'export'])).stdout.trim().split('\n')
+  expect(lines.map((line) => JSON.parse(line).seq)).toEqual(lines.map((_, i) => i))
+  const { code } = await place.run(['audit', 'export', '--format', 'csv', '--bodies', '--output', 'log.csv'])
+  expect(code).toBe(0)
+  expect(place.read('log.csv')).toContain('agent-1')
+  expect(place.read('log.csv')).not.toMatch(/(^|,)"?=/m)
+  // A file that is there is not overwritten.
+  expect((await place.run(['audit', 'export', '--output', 'log.csv'])).code).toBe(1)
+})
+
+it('verify: 0 intact, 1 tampered with what and where, 2 could not check', async () => {
+  const signed = await place.run(['audit', 'checkpoint'])
+  expect(signed.code).toBe(0)
+  writeFileSync(join(place.path, 'kept.txt'), signed.stdout)
+  const intact = await json('audit', 'verify', '--checkpoint', 'kept.txt')
+  expect(intact.code).toBe(0)
+  expect(intact.body).toMatchObject({ intact: true, findings: [] })
+  expect(intact.body['rememberedEntries']).toBe(intact.body['entries'])
+
+  using copy = folder()
+  const tampered = (name: string, sql: string): string => {
+    const target = join(copy.path, name)
+    const source = new DatabaseSync(audit)
+    source.exec(`vacuum into '${target}'`)
+    source.close()
+    const database = new DatabaseSync(target)
+    for (const { name: trigger } of database.prepare(`select name from sqlite_master where type = 'trigger'`).all())
+      database.exec(`drop trigger "${String(trigger)}"`)
+    database.exec(sql)
+    database.close()
+    return target
+  }
+  const edited = tampered('edited.db', `update audit_entry set leaf = cast(replace(cast(leaf as text), '"echo"', '"evil"') as blob) where seq = 1`) // prettier-ignore
+  const found = await json('audit', 'verify', '--file', edited)
+  expect(found.code).toBe(1)
+  expect(found.body.error).toMatchObject({ code: 'CLI_AUDIT_TAMPERED', intact: false })
+  expect(found.body.error['findings']).toEqual(expect.arrayContaining([expect.objectContaining({ code: 'ENTRY_CHANGED', seq: 1 })])) // prettier-ignore
+  const body = tampered('body.db', `update audit_field set fields = zeroblob(length(fields)) where seq = 1`)
+  expect((await place.run(['audit', 'verify', '--file', body])).code).toBe(1)
+  const dropped = tampered('dropped.db', `delete from audit_entry where seq = 2`)
+  expect((await place.run(['audit', 'verify', '--file', dropped])).code).toBe(1)
+
+  expect((await place.run(['audit', 'verify', '--file', 'no-such.db'])).code).toBe(2)
+  writeFileSync(join(copy.path, 'garbage.db'), 'x'.repeat(10_000))
+  expect((await place.run(['audit', 'verify', '--file', join(copy.path, 'garbage.db')])).code).toBe(2)
+  expect((await place.run(['audit', 'verify', '--checkpoint', 'no-such.txt'])).code).toBe(2)
+})
+
+it('proves an entry, and erases one consumer', async () => {
+  const { body } = await json('audit', 'log', '--tool', 'echo')
+  const [entry] = body['entries'] as { id: string }[]
+  expect((await place.run(['audit', 'proof', entry?.id ?? ''])).stdout).toContain('c2sp.org/tlog-proof@v1')
+  expect((await place.run(['audit', 'proof', 'no-such-entry'])).code).toBe(1)
+  expect((await place.run(['audit', 'erase', '--consumer', 'agent-1'])).code).toBe(2)
+  const erased = await json('audit', 'erase', '--consumer', 'agent-1', '--reason', 'GDPR Art. 17')
+  expect(erased.body).toEqual({ entries: 2 })
+  expect(place.read('.mcp-gateway/audit.db')).not.toContain('canary-1')
+  expect((await place.run(['audit', 'verify'])).code).toBe(0)
+})
+
+it('says what is missing when there is no log', async () => {
+  using empty = folder()
+  empty.write('gateway.yaml', {})
+  const { code, stderr } = await empty.run(['audit', 'log'])
+  expect(code).toBe(1)
+  expect(stderr).toContain('mcp-gateway serve')
+  rmSync(join(empty.path, 'gateway.yaml'))
+  expect((await empty.run(['audit', 'verify'])).code).toBe(2)
+})
