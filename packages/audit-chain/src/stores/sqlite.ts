@@ -165,18 +165,14 @@ function makeTables(database: DatabaseSync): void {
   )
   const found = count.get()?.['found']
   if (found === 2) return
-  try {
-    database.exec('begin immediate')
-  } catch (error) {
-    // For an examiner's read-only handle: who drops a trigger, to change what it guards, must not thereby prevent the check.
-    if (found === 1 && isReadOnly(error)) return
-    throw error
-  }
+  database.exec('begin immediate')
   try {
     database.exec(SQLITE_SCHEMA)
     database.exec('commit')
   } catch (error) {
     rollBack(database, error)
+    // For an examiner's read-only handle: who drops a trigger, to change what it guards, must not thereby prevent the check.
+    if (found === 1 && isReadOnly(error)) return
     throw error
   }
 }
