@@ -87,7 +87,7 @@ export function isToolError({ result }: JsonRpcResponse): boolean {
   return isObject(result) && result['isError'] === true
 }
 
-export function subjectOf(callerId: string): string {
+function subjectOf(callerId: string): string {
   const id = callerId.toWellFormed().replaceAll(/\p{Cc}/gu, '?')
   return id === '' ? 'anonymous' : id.slice(0, MAX_SUBJECT).toWellFormed()
 }

@@ -44,7 +44,7 @@ export async function queryLedger(reader: LedgerReader, query: LedgerQuery): Pro
   const entries: LedgerRow[] = []
   for (let end = start; end > lowest; end = Math.max(lowest, end - MAX_READ)) {
     const rows = await readPage(reader, Math.max(lowest, end - MAX_READ), end)
-    for (const row of rows.reverse()) {
+    for (const row of rows.toReversed()) {
       if (!matches(row, query)) continue
       entries.push(await describeRow(log, row, query.withBodies))
       if (entries.length >= Math.min(query.limit, MAX_LIMIT))

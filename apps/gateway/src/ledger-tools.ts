@@ -26,7 +26,7 @@ export function createLedgerTools(reports: LedgerReports): readonly OwnTool[] {
         const filter = { consumer, server, tool, status, ...timesOf(args) }
         const query = { ...filter, limit: numberOf(limit), before: cursor === undefined ? undefined : numberOf(cursor) }
         const { entries, next } = await reports.query(caller, query)
-        return { entries: entries as readonly object[] as JsonObject[], ...(next !== undefined && { nextCursor: String(next) }) } // prettier-ignore
+        return { entries, ...(next !== undefined && { nextCursor: String(next) }) } // prettier-ignore
       },
     },
     {

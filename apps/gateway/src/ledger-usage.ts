@@ -106,7 +106,7 @@ function createSums(): { add: (row: ReadRow) => void; read: () => LedgerSums } {
     stats.byType[entry.type] = (stats.byType[entry.type] ?? 0) + 1
     if (entry.type !== 'tool.call' && entry.type !== 'call') return
     const facts = entry.facts ?? {}
-    const status = String(facts['status'])
+    const status = typeof facts['status'] === 'string' ? facts['status'] : ''
     const failed = status === 'served' || status === 'abandoned' ? 0 : 1
     const latency = Number(facts['latencyMs'] ?? 0)
     stats.byStatus[status] = (stats.byStatus[status] ?? 0) + 1

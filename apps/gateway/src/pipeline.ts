@@ -36,8 +36,9 @@ export async function* onCall(call: Call, pipeline: Pipeline): Exchange {
   try {
     const unready = pipeline.readiness?.()
     if (unready !== undefined) await unready
-    // With the log on this is a promise: the reply leaves after the commit.
-    return record.result(yield* await call.forward())
+    const response = record.result(yield* await call.forward())
+    // With the log on it is a promise: the reply leaves after the commit.
+    return response instanceof Promise ? await response : response
   } catch (error) {
     throw await record.fail(error)
   }
