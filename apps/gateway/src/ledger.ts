@@ -38,6 +38,8 @@ export type LedgerOptions = {
 
 /** In `async` mode answers wait when this many entries do: the disk sets the pace before the backlog refuses. */
 const MAX_AHEAD = 1024
+/** In `async` mode entries are gathered for so long: few large commits cost less than many small ones. A crash loses these. */
+const GATHER_MS = 10
 
 export function createLedger({ log, store, config, identify, logger }: LedgerOptions): Ledger {
   /** Entries that could not be written since the last one that was. */
@@ -68,6 +70,21 @@ export function createLedger({ log, store, config, identify, logger }: LedgerOpt
   const entryOf = (call: Call, end: CallEnd): EntryInput =>
     callEntry(call, end, config, call.server === undefined ? undefined : identify(call.server))
 
+  let gathered: EntryInput[] = []
+  let timer: NodeJS.Timeout | undefined
+  const flush = (): void => {
+    clearTimeout(timer)
+    timer = undefined
+    const inputs = gathered
+    gathered = []
+    // `write` has logged and counted what fails.
+    for (const input of inputs) write(input).catch(() => undefined)
+  }
+  const gather = (input: EntryInput): void => {
+    gathered.push(input)
+    timer ??= setTimeout(flush, GATHER_MS)
+  }
+
   const commit = async (call: Call, end: CallEnd): Promise<void> => {
     try {
       await write(entryOf(call, end))
@@ -86,9 +103,9 @@ export function createLedger({ log, store, config, identify, logger }: LedgerOpt
     store,
     note,
     close(call, end) {
-      const done = commit(call, end)
-      if (config.mode === 'sync' || lost > 0 || log.outstanding() > MAX_AHEAD) return done
-      done.catch(() => undefined)
+      const isAhead = lost > 0 || log.outstanding() + gathered.length >= MAX_AHEAD
+      if (config.mode === 'sync' || isAhead) return commit(call, end)
+      gather(entryOf(call, end))
       return undefined
     },
     closeAbandoned(call, end) {
@@ -100,6 +117,9 @@ export function createLedger({ log, store, config, identify, logger }: LedgerOpt
         if (config.onFailure === 'closed') throw unavailable(error)
       })
     },
-    [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      flush()
+      await log[Symbol.asyncDispose]()
+    },
   }
 }

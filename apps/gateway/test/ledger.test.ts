@@ -189,6 +189,16 @@ describe('a log that cannot be written', () => {
   })
 })
 
+it('async: the answer does not wait, and the entry is there when the gateway has stopped', async () => {
+  using other = folder()
+  const ahead = await gatewayWith({ ...config, audit: { mode: 'async' } }, other.database)
+  for (let i = 0; i < 20; i += 1) await send(ahead, '/mcp/server/one', tool('echo', { i }))
+  await ahead.close()
+  expect((await callsIn(other.audit)).map((entry) => entry.arguments)).toEqual(
+    Array.from({ length: 20 }, (_, i) => `{"i":${i}}`),
+  )
+})
+
 it('is not there when it is switched off', async () => {
   using other = folder()
   await using off = await gatewayWith({ ...config, audit: { enabled: false } }, other.database)
