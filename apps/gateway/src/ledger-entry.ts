@@ -57,12 +57,13 @@ export function callEntry(
     request: JSON.stringify({ keyId: caller.keyId, scheme: caller.scheme, requestId }).toWellFormed(),
   }
   const keep = (field: 'arguments' | 'response', text: string, how: Keeping): void => {
-    const bytes = Buffer.from(text)
-    facts[field === 'arguments' ? 'requestBytes' : 'responseBytes'] = bytes.length
-    if (how === 'hash') fields[`${field}Hash`] = `sha256:${createHash('sha256').update(bytes).digest('hex')}`
-    else if (bytes.length <= rules.maxBodyBytes) fields[field] = bytes
+    const sizeBytes = Buffer.byteLength(text)
+    facts[field === 'arguments' ? 'requestBytes' : 'responseBytes'] = sizeBytes
+    if (how === 'hash') fields[`${field}Hash`] = `sha256:${createHash('sha256').update(text).digest('hex')}`
+    else if (sizeBytes <= rules.maxBodyBytes) fields[field] = Buffer.from(text)
     else {
-      fields[field] = bytes.subarray(0, rules.maxBodyBytes)
+      // Cut before it is copied: a result may have 16 MiB.
+      fields[field] = Buffer.from(text.slice(0, rules.maxBodyBytes)).subarray(0, rules.maxBodyBytes)
       facts[`${field}CutAt`] = rules.maxBodyBytes
     }
   }

@@ -1,6 +1,6 @@
 /** Where the log of a gateway is: a SQLite file beside its database, with the key that signs its checkpoints. */
 import { randomBytes } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { openLog, type AuditLog, type AuditStore } from '@mcp-gateway/audit-chain'
 import { createMemoryStore } from '@mcp-gateway/audit-chain/stores/memory'
@@ -29,6 +29,8 @@ export async function openLedgerLog(file: string): Promise<OpenedLog> {
 function openStore(file: string): { readonly store: AuditStore; readonly close: () => void } {
   if (file === ':memory:') return { store: createMemoryStore(), close: () => undefined }
   mkdirSync(dirname(file), { recursive: true })
+  // It has what was said: for the gateway's user alone. SQLite gives the files beside it the same mode.
+  closeSync(openSync(file, 'a', 0o600))
   const database = openSqlite(file)
   return { store: createSqliteStore({ database }), close: () => database.close() }
 }

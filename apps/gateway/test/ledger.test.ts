@@ -1,4 +1,6 @@
 // Every way a call ends leaves exactly one entry, and what else is in the log.
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseConfig, type RunningGateway } from '@mcp-gateway/gateway'
@@ -96,6 +98,12 @@ it('cuts what is too large, and says so', async () => {
   const last = (await callsIn(place.audit)).at(-1)
   expect(last?.facts).toMatchObject({ argumentsCutAt: 16_384, requestBytes: 20_011 })
   expect(last?.arguments).toHaveLength(16_384)
+})
+
+it('is for the eyes of its own user', () => {
+  const files = readdirSync(place.path).filter((name) => name.startsWith('audit.db'))
+  expect(files).toContain('audit.db-wal')
+  for (const name of files) expect(statSync(join(place.path, name)).mode & 0o077).toBe(0)
 })
 
 it('does not log pings', async () => {
