@@ -41,7 +41,7 @@ describe('what is not understood ends with 2', () => {
     ['serv', "unknown command 'serv'\n  Did you mean serve?"],
     ['servers lst', "unknown command 'lst'\n  Did you mean list?"],
     ['keys list --jsn', "unknown option '--jsn'\n  Did you mean --json?"],
-    ['usage', "unknown command 'usage'"],
+    ['usag', "unknown command 'usag'"],
     ['keys list extra', "too many arguments for 'list'"],
     ['keys create', "missing required argument 'name'"],
     ['servers add files npx -y pkg', 'unknown option \'-y\'\n  Put "--" before'],
