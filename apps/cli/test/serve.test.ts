@@ -53,7 +53,9 @@ describe('serve --init', () => {
     const child = dir.start(['serve', '--init', '--port', '0'])
     const output = await outputWith(child, 'Lost the key?')
     expect(output).not.toContain('gw_')
-    expect(readdirSync(dir.path).sort()).toEqual(['gateway.yaml', 'home'])
+    expect(readdirSync(dir.path).sort()).toEqual(['.mcp-gateway', 'gateway.yaml', 'home'])
+    // The audit log, and no configuration.
+    expect(readdirSync(join(dir.path, '.mcp-gateway'))).not.toContain('gateway.yaml')
     child.kill()
     await once(child, 'exit')
   })
