@@ -294,7 +294,7 @@ describe('REST', () => {
       protocolVersion: '2026-07-28',
     })
     const { tools } = (await send(gateway, '/api/servers/one/tools', { method: 'GET', headers })).json() as { tools: object[] } // prettier-ignore
-    expect(tools).toHaveLength(13)
+    expect(tools).toHaveLength(14)
   })
   it('describes itself in OpenAPI 3.1, MCP paths included', async () => {
     const document = (await send(gateway, '/openapi.json', { method: 'GET' })).json()
