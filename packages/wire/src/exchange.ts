@@ -19,7 +19,7 @@ export type Mailbox = {
 
 /** What may wait for a slow client before the exchange fails with WIRE_BUFFER_FULL. */
 export const MAX_WAITING_MESSAGES = 10_000
-export const MAX_WAITING_CHARS: number = 16 * 1024 * 1024
+const MAX_WAITING_CHARS = 16 * 1024 * 1024
 
 /** `onAbandon` runs once if the reader leaves before the response is there. */
 export function createMailbox(onAbandon: () => void): Mailbox {
