@@ -105,13 +105,14 @@ function createBundleReader({ trust, state, origin: expected, proofs = [] }: Bun
     if (count.checkpoints > MAX_CHECKPOINTS)
       throw new VerifyError('LINE_MALFORMED', `more than ${MAX_CHECKPOINTS} checkpoints`)
     const { checkpoint, signatures, findings: found } = verifyCheckpoint(note, trust.policy, log)
+    const unreadable = found.find(({ code }) => code === 'NOTE_MALFORMED')
+    if (unreadable !== undefined) throw new VerifyError('NOTE_MALFORMED', unreadable.message)
     addAll(found, line)
     if (checkpoint === undefined) return
-    if (checkpoint.size < count.entries)
-      throw new VerifyError(
-        'LINE_MALFORMED',
-        `a checkpoint of size ${checkpoint.size} stands behind entry ${count.entries - 1}`,
-      )
+    if (checkpoint.size < count.entries) {
+      const message = `a checkpoint of size ${checkpoint.size} stands behind entry ${count.entries - 1}`
+      return add({ code: 'LINE_MALFORMED', line, message })
+    }
     chain?.expect(checkpoint)
     if (chain === undefined) early.push(checkpoint)
     hold(checkpoint, signatures, note)
@@ -122,7 +123,8 @@ function createBundleReader({ trust, state, origin: expected, proofs = [] }: Bun
 
   const readWholeLog = ({ leaf, fields }: EntryLine, log: string, line: number): void => {
     if (count.proofs > 0) throw new VerifyError('LINE_MALFORMED', 'entries with and without a proof are mixed')
-    chain ??= createChainVerifier({ origin: log, checkpoints: remembered ? [remembered, ...early] : early })
+    const checkpoints = remembered ? [remembered, ...early] : early
+    chain ??= createChainVerifier({ origin: log, checkpoints, findings: { add, list: () => [] } })
     const entry = chain.add(leaf)
     count.entries += 1
     if (entry !== undefined) readFields({ leaf, fields }, line)
@@ -167,8 +169,7 @@ function createBundleReader({ trust, state, origin: expected, proofs = [] }: Bun
   }
 
   const finishWholeLog = (verifier: ChainVerifier, log: string): void => {
-    const { findings: found, size } = verifier.finish()
-    for (const finding of found) add(finding)
+    const { size } = verifier.finish()
     if (signed === undefined) {
       add({ code: 'CHECKPOINT_MISSING', origin: log, message: 'no checkpoint by a pinned key covers these entries' })
     } else if (signed.checkpoint.size < size) {
