@@ -47,7 +47,11 @@ test(`${ENTRIES} entries are verified in memory that does not grow with them`, {
       '--conditions=@mcp-gateway/source',
       `--import=data:text/javascript,${encodeURIComponent(measured)}`,
       main,
-      ...['--key', signer.verifierKey.text, '--no-state', '--json', file],
+      '--key',
+      signer.verifierKey.text,
+      '--no-state',
+      '--json',
+      file,
     ],
     { encoding: 'utf8' },
   )
