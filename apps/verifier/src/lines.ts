@@ -2,7 +2,7 @@
 import { VerifyError } from './finding.ts'
 
 /** 1 MiB of fields takes up to 6 MiB when every character of it has to be escaped. */
-export const MAX_LINE_BYTES: number = 8 * 1024 * 1024
+const MAX_LINE_BYTES = 8 * 1024 * 1024
 const NEWLINE = 0x0a
 
 /** @throws VerifyError LINE_TOO_LONG, FILE_TRUNCATED */

@@ -4,7 +4,7 @@
  */
 import * as crypto from 'node:crypto'
 
-export const { createHash, createHmac, createPublicKey, randomBytes, sign, verify } = crypto
+export { createHash, createHmac, createPublicKey, randomBytes, sign, verify } from 'node:crypto'
 
 type Encoding = 'binary' | 'hex'
 type Hash = (algorithm: string, data: string | Uint8Array, encoding: Encoding) => string

@@ -41,7 +41,7 @@ export async function consistencyLine(log: AuditLog, from: number, to: number): 
   return canonicalize({ consistency: { from, hashes, to } })
 }
 
-export async function entryLine(log: AuditLog, seq: number, proof?: string): Promise<string> {
+async function entryLine(log: AuditLog, seq: number, proof?: string): Promise<string> {
   const fields: Record<string, JsonValue> = {}
   for (const { name, key, value } of await log.disclose(seq)) fields[name] = fieldOf({ name, key, value })
   for await (const { leaf } of log.entries({ from: seq })) {
