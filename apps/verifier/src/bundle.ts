@@ -74,8 +74,8 @@ function createBundleReader({ trust, state, origin: expected, proofs = [] }: Bun
   let remembered: Checkpoint | undefined
   let history: History = createHistory(undefined)
   let chain: ChainVerifier | undefined
-  /** Met before the first entry. */
-  const early: Checkpoint[] = []
+  /** Met before the first entry of a whole log, or beside proofs. */
+  const early: { checkpoint: Checkpoint; note: string }[] = []
   let signed: { checkpoint: Checkpoint; signatures: readonly VerifiedSignature[]; note: string } | undefined
 
   const add = (finding: Finding): void => {
@@ -114,17 +114,22 @@ function createBundleReader({ trust, state, origin: expected, proofs = [] }: Bun
       return add({ code: 'LINE_MALFORMED', line, message })
     }
     chain?.expect(checkpoint)
-    if (chain === undefined) early.push(checkpoint)
+    if (chain === undefined) early.push({ checkpoint, note })
     hold(checkpoint, signatures, note)
   }
   const hold = (checkpoint: Checkpoint, signatures: readonly VerifiedSignature[], note: string): void => {
     if (signed === undefined || checkpoint.size > signed.checkpoint.size) signed = { checkpoint, signatures, note }
   }
 
+  const startChain = (log: string): ChainVerifier => {
+    const checkpoints = early.map(({ checkpoint }) => checkpoint)
+    if (remembered !== undefined) checkpoints.push(remembered)
+    return createChainVerifier({ origin: log, checkpoints, findings: { add, list: () => [] } })
+  }
+
   const readWholeLog = ({ leaf, fields }: EntryLine, log: string, line: number): void => {
     if (count.proofs > 0) throw new VerifyError('LINE_MALFORMED', 'entries with and without a proof are mixed')
-    const checkpoints = remembered ? [remembered, ...early] : early
-    chain ??= createChainVerifier({ origin: log, checkpoints, findings: { add, list: () => [] } })
+    chain ??= startChain(log)
     const entry = chain.add(leaf)
     count.entries += 1
     if (entry !== undefined) readFields({ leaf, fields }, line)
@@ -194,12 +199,9 @@ function createBundleReader({ trust, state, origin: expected, proofs = [] }: Bun
     },
     finish() {
       if (origin === undefined) return
-      if (chain !== undefined) finishWholeLog(chain, origin)
-      else if (signed === undefined && findings.length === 0)
-        add({ code: 'CHECKPOINT_MISSING', origin, message: 'nothing in it is signed by a pinned key' })
-      else if (signed !== undefined && count.proofs === 0) {
-        for (const finding of history.meet(signed.checkpoint, signed.note)) add(finding)
-      }
+      // Without any entry it is an empty log, or one that lost them all.
+      if (count.proofs === 0) finishWholeLog(chain ?? startChain(origin), origin)
+      else for (const { checkpoint, note } of early) for (const finding of history.meet(checkpoint, note)) add(finding)
       const latest = history.latest()
       if (findings.length === 0 && latest?.note !== undefined) state.keep(origin, latest.note)
     },

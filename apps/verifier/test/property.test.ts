@@ -39,7 +39,20 @@ test('a proof that is cut anywhere ≡ not verified', async () => {
   for (let end = 0; end < proof.length; end += 1) expect((await check(proof.subarray(0, end))).code).not.toBe(0)
 })
 
-test('a checkpoint alone says nothing but that it is signed', async () => {
+test('a log that lost all its entries is not verified, and one that never had any is', async () => {
   const [head = ''] = await proofOf(log, 7, 20)
-  expect((await check(textOf([head, checkpointLine(await signed(log, 20))]))).code).toBe(0)
+  const lost = await check(textOf([head, checkpointLine(await signed(log, 20))]))
+  expect(lost).toMatchObject({ code: 10, findings: [{ code: 'ROLLED_BACK', seq: 0 }] })
+  expect((await check(textOf([head, checkpointLine(await signed(await makeLog(0), 0))]))).code).toBe(0)
+  expect((await check(textOf([head]))).code).toBe(10)
+})
+
+test('a checkpoint of another history beside a proof is found', async () => {
+  const [head = '', entry = ''] = await proofOf(log, 7, 20)
+  const other = checkpointLine(await signed(await makeLog(20, 'forged'), 20))
+  for (const lines of [
+    [head, other, entry],
+    [head, entry, other],
+  ])
+    expect(await check(textOf(lines))).toMatchObject({ code: 10, findings: [{ code: 'SPLIT_VIEW' }] })
 })
