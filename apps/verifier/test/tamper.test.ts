@@ -1,5 +1,7 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createCosigner } from '@mcp-gateway/audit-chain'
 import { expect, test } from 'vitest'
 import * as fixture from './fixture.ts'
 
@@ -138,11 +140,22 @@ test('without a key, with a wrong one or for another origin nothing is verified'
   expect(await verify('--nonsense')).toMatchObject({ code: 20, findings: [{ code: 'USAGE' }] })
 })
 
-test('a policy asks for its witnesses', async () => {
+test('a policy asks for its witnesses, and the report has their time', async () => {
   using home = fixture.folder()
   const file = join(home.path, 'policy')
+  const verify = async (bundle: readonly string[]) =>
+    await fixture.verifyWith(textOf(bundle), '--policy', file, '--no-state', '-')
   writeFileSync(file, `log ${KEY}\nquorum none\n`)
-  expect((await fixture.verifyWith(textOf(whole), '--policy', file, '--no-state', '-')).code).toBe(0)
+  expect((await verify(whole)).code).toBe(0)
+  const { privateKey } = generateKeyPairSync('ed25519')
+  const witness = createCosigner({ name: 'witness.example', privateKey, clock: () => 1_800_000_000_000 })
+  writeFileSync(file, `log ${KEY}\nwitness w ${witness.verifierKey.text}\nquorum w\n`)
+  expect((await verify(whole)).findings).toContainEqual(expect.objectContaining({ code: 'QUORUM_MISSING' }))
+  const note = await signed(log, 40)
+  const cosigned = `${note}${await witness.sign(note.slice(0, note.indexOf('\n\n') + 1))}`
+  const report = await verify([...whole.slice(0, -1), checkpointLine(cosigned)])
+  expect(report.code).toBe(0)
+  expect(report.text).toContain('"witnessedAt": 1800000000000')
 })
 
 test('an older copy is found against the remembered checkpoint, and another history too', async () => {
