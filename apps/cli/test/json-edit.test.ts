@@ -20,11 +20,13 @@ describe('setMember', () => {
   })
 
   test('parse(setMember(t, [s, k], v)) ≡ parse(t) with s.k = v, for every t', () => {
-    const members = fc.dictionary(fc.constantFrom('a', 'b', 's', 'x"y'), fc.jsonValue({ maxDepth: 2 }))
+    // jsonc-parser, which reads the results here, loses a member called __proto__.
+    const values = fc.jsonValue({ maxDepth: 2 }).filter((value) => !JSON.stringify(value).includes('__proto__'))
+    const members = fc.dictionary(fc.constantFrom('a', 'b', 's', 'x"y'), values)
     const key = fc.constantFrom('a', 'new', 'x"y')
     const space = fc.constantFrom(undefined, 2, 4, '\t')
     fc.assert(
-      fc.property(members, members, key, fc.jsonValue(), space, (root, inner, name, value, indent) => {
+      fc.property(members, members, key, values, space, (root, inner, name, value, indent) => {
         const before = { ...root, s: inner }
         const expected = JSON.parse(JSON.stringify({ ...before, s: { ...inner, [name]: value } })) as unknown
         expect(read(setMember(JSON.stringify(before, null, indent), ['s', name], value))).toEqual(expected)

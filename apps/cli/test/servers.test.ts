@@ -14,7 +14,7 @@ describe('servers add', () => {
     const { code, stdout, stderr } = await dir.run(['servers', 'add', 'files', ...options, '--', ...program])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toContain('Added "files" to gateway.yaml')
-    expect(configOf(dir, { TOKEN: 't' }).servers[1]).toEqual({
+    expect(configOf(dir, { TOKEN: 't' }).servers[1]).toMatchObject({
       id: 'files',
       name: 'My files',
       enabled: true,

@@ -8,9 +8,9 @@ import {
   isResponse,
   joinUri,
   LEGACY_VERSIONS,
+  legacyResult,
   resultResponse,
   WireError,
-  without,
   type Exchange,
   type JsonObject,
   type JsonRpcMessage,
@@ -201,5 +201,5 @@ function initializeResult(params: JsonObject, capabilities: JsonObject, serverIn
 
 function legacy(response: JsonRpcResponse): JsonRpcResponse {
   if (!isObject(response.result)) return response
-  return { ...response, result: without(response.result, 'resultType') }
+  return { ...response, result: legacyResult(response.result) }
 }

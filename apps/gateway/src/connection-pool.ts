@@ -2,8 +2,9 @@
  * The connections to one server. Those who told the server the same of themselves share one; it is opened by its first use,
  * closed when nobody has used it for a while, and replaced when it ends or the configuration changes.
  */
+import { createHash } from 'node:crypto'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
-import { createSharedSession, outcome, WireError, type ClientInfo, type Connection, type SharedSession } from '@mcp-gateway/wire' // prettier-ignore
+import { createSharedSession, outcome, WireError, type ClientInfo, type Connection, type JsonObject, type SharedSession } from '@mcp-gateway/wire' // prettier-ignore
 import { createListCache, type ListCache, type ListKind } from './list-cache.ts'
 import type { Logger } from './log.ts'
 import { probeRequest } from './probe.ts'
@@ -236,6 +237,14 @@ export function createConnectionPool(options: PoolOptions): ConnectionPool {
 function isIdle({ connection, shared, lists }: Entry): boolean {
   const { calls, subscriptions } = connection.upstream.load()
   return calls === 0 && subscriptions <= lists.streams() && shared.members() === 0
+}
+
+/** Connections of the same owner that said the same in `initialize` are one. */
+export function connectionKey(owner: readonly string[], initialize: JsonObject): string {
+  return createHash('sha256')
+    .update(JSON.stringify([owner, initialize]))
+    .digest('base64url')
+    .slice(0, 22)
 }
 
 export function errorText(error: unknown): string {

@@ -2,8 +2,28 @@
  * A legacy client's session with one server. Whether the server takes `initialize` shows when it is sent: a server that speaks
  * both eras is met in the client's own, one that refuses is translated.
  */
-import { WireError, type Exchange, type JsonRpcNotification, type JsonRpcRequest, type JsonRpcResponse, type LegacyToLegacy, type LegacyToModern, type RequestOptions } from '@mcp-gateway/wire' // prettier-ignore
+import { randomUUID } from 'node:crypto'
+import {
+  isObject,
+  META_CLIENT_CAPABILITIES,
+  openLegacyToLegacy,
+  openLegacyToModern,
+  WireError,
+  type Exchange,
+  type Headers,
+  type JsonRpcNotification,
+  type JsonRpcRequest,
+  type JsonRpcResponse,
+  type LegacyToLegacy,
+  type LegacyToModern,
+  type Peer,
+  type RequestOptions,
+} from '@mcp-gateway/wire'
+import { connectionKey, type ConnectionPool, type Pooled } from './connection-pool.ts'
+import type { Connector } from './connector.ts'
 import type { ListKind, ServerList } from './list-cache.ts'
+import type { Logger } from './log.ts'
+import type { View } from './server.ts'
 
 export type ServerSession = AsyncDisposable & {
   request(message: JsonRpcRequest, options: RequestOptions): Exchange
@@ -13,33 +33,75 @@ export type ServerSession = AsyncDisposable & {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-type Inner = LegacyToLegacy | LegacyToModern
-
 export type ServerSessionOptions = {
-  readonly legacy: () => LegacyToLegacy
-  readonly modern: () => LegacyToModern
-  /** The server is known to refuse `initialize`. */
-  readonly isTranslated: () => boolean
-  readonly onRefused: () => void
-  readonly isModern: () => Promise<boolean>
+  readonly id: string
+  readonly principal: string
+  readonly peer: Pick<Peer, 'send'>
+  readonly isolation: 'caller' | 'session'
+  readonly pool: ConnectionPool
+  readonly connect: Connector
+  /** The connection that modern requests use. */
+  readonly common: () => Promise<Pooled>
+  readonly list: (kind: ListKind, view: View) => Promise<ServerList>
+  readonly mirrorHeaders: (call: JsonRpcRequest) => Promise<Headers>
   readonly timed: (message: JsonRpcRequest, options: RequestOptions) => RequestOptions
-  readonly list: (kind: ListKind, session: Inner) => Promise<ServerList>
-  readonly onEnd: () => void
+  /** Whether the server is known to refuse `initialize`: then nobody asks again. Shared by its sessions. */
+  readonly refusal: { isKnown: boolean }
+  readonly log: Logger
 }
 
-export function createServerSession(options: ServerSessionOptions): ServerSession {
-  let inner: Inner = options.isTranslated() ? options.modern() : options.legacy()
+const EMPTY: ServerList = { items: [], ttlMs: 0, isPublic: false }
+
+export function openServerSession(options: ServerSessionOptions): ServerSession {
+  const { id, principal, peer, pool, connect, common, refusal, log } = options
+  const owner = options.isolation === 'session' ? [principal, randomUUID()] : [principal, 'sessions']
+  const keys = new Set<string>()
+  const onDiagnostic = (text: string): void => log.debug({ text }, 'session diagnostic')
+
+  const openLegacy = (): LegacyToLegacy =>
+    openLegacyToLegacy({
+      peer,
+      onDiagnostic,
+      async open(initialize) {
+        const key = connectionKey(owner, initialize)
+        keys.add(key)
+        return (await pool.get(key, () => connect('newest', initialize))).shared
+      },
+    })
+  const openModern = (): LegacyToModern =>
+    openLegacyToModern({
+      peer,
+      onDiagnostic,
+      serverName: id,
+      async connection() {
+        const { connection } = await common()
+        if (connection.profile.era === 'modern') return connection
+        throw new WireError(
+          'WIRE_SESSION_UNKNOWN',
+          `server ${id} speaks another protocol version now; initialize again`,
+        )
+      },
+      headers: options.mirrorHeaders,
+    })
+  let inner: LegacyToLegacy | LegacyToModern = refusal.isKnown ? openModern() : openLegacy()
+
+  const isModern = async (): Promise<boolean> => {
+    try {
+      return (await common()).connection.profile.era === 'modern'
+    } catch {
+      // What the caller is told is why `initialize` failed.
+      return false
+    }
+  }
 
   const initialize = async (message: JsonRpcRequest, requestOptions: RequestOptions): Promise<JsonRpcResponse> => {
     try {
       return await ended(inner.request(message, requestOptions))
     } catch (error) {
-      if ('meta' in inner || !isStartFailure(error)) throw error
-      const isModern = await options.isModern().catch(() => false)
-      if (!isModern) throw error
-      options.onRefused()
+      if ('meta' in inner || !isStartFailure(error) || !(await isModern())) throw error
+      refusal.isKnown = true
       await inner[Symbol.asyncDispose]()
-      inner = options.modern()
+      inner = openModern()
       return ended(inner.request(message, requestOptions))
     }
   }
@@ -51,15 +113,23 @@ export function createServerSession(options: ServerSessionOptions): ServerSessio
     },
     notify: (message) => inner.notify(message),
     respond: (message) => inner.respond(message),
-    list: (kind) => options.list(kind, inner),
+    async list(kind) {
+      if ('meta' in inner) {
+        const declared = inner.meta()[META_CLIENT_CAPABILITIES]
+        return options.list(kind, { principal, capabilities: isObject(declared) ? declared : {} })
+      }
+      const { connection } = await inner.current()
+      const pooled = [...keys].flatMap((key) => pool.peek(key) ?? []).find((item) => item.connection === connection)
+      return pooled === undefined ? EMPTY : pooled.lists.get(kind, {})
+    },
     async [Symbol.asyncDispose]() {
       await inner[Symbol.asyncDispose]()
-      options.onEnd()
+      if (options.isolation === 'session') for (const key of keys) pool.retire(key)
     },
   }
 }
 
-/** The response of an exchange in which nothing precedes it. */
+/** The response of an exchange; what precedes it is for nobody. */
 async function ended(exchange: Exchange): Promise<JsonRpcResponse> {
   for (;;) {
     const next = await exchange.next()

@@ -2,7 +2,6 @@
  * One configured server, whatever it speaks: modern requests and legacy sessions go in, and where the server is of the other
  * era they are translated. Connections are opened by their first use and supervised (connection-pool.ts, supervisor.ts).
  */
-import { createHash, randomUUID } from 'node:crypto'
 import {
   checkParamHeaders,
   createModernToLegacy,
@@ -12,8 +11,6 @@ import {
   META_CLIENT_CAPABILITIES,
   metaOf,
   mirrorParamHeaders,
-  openLegacyToLegacy,
-  openLegacyToModern,
   untilSent,
   WireError,
   type ClientInfo,
@@ -29,12 +26,12 @@ import {
   type StateSealer,
 } from '@mcp-gateway/wire'
 import type { Config, ServerConfig } from './config.ts'
-import { createConnectionPool, type Pooled } from './connection-pool.ts'
+import { connectionKey, createConnectionPool, type Pooled } from './connection-pool.ts'
 import type { ListKind, ServerList } from './list-cache.ts'
 import type { Logger } from './log.ts'
 import { createConnector } from './connector.ts'
 import { retryOnce } from './retry.ts'
-import { createServerSession, type ServerSession } from './server-session.ts'
+import { openServerSession, type ServerSession } from './server-session.ts'
 import { createSupervisor, type ServerStatus } from './supervisor.ts'
 
 /** Who asks, in the terms that decide which connection answers. */
@@ -88,8 +85,7 @@ export function createServer(options: ServerOptions): Server {
   const listeners = new Set<(kind: ListKind) => void>()
   let config = options.config
   let profile: ServerProfile | undefined
-  /** Whether it refused `initialize`: then legacy clients are translated without asking again. */
-  let refusesInitialize = false
+  const refusal = { isKnown: false }
 
   const pool = createConnectionPool({
     supervisor,
@@ -110,6 +106,8 @@ export function createServer(options: ServerOptions): Server {
     pool.get(COMMON, async () => {
       const connection = await connect('sole')
       profile = connection.profile
+      // It may have been replaced by an older one.
+      if (profile.era === 'legacy') refusal.isKnown = false
       return connection
     })
 
@@ -119,7 +117,7 @@ export function createServer(options: ServerOptions): Server {
     const asking = Object.fromEntries(ASKING.flatMap((name) => (isObject(capabilities[name]) ? [[name, capabilities[name]]] : []))) // prettier-ignore
     if (pooled.connection.profile.era === 'modern' || Object.keys(asking).length === 0) return pooled
     const initialize = { protocolVersion: LEGACY_VERSIONS[0], capabilities: asking, clientInfo }
-    return pool.get(keyOf(principal, initialize), () => connect('newest', initialize))
+    return pool.get(connectionKey([principal], initialize), () => connect('newest', initialize))
   }
 
   const list = async (kind: ListKind, view: View): Promise<ServerList> => {
@@ -212,43 +210,8 @@ export function createServer(options: ServerOptions): Server {
       const { upstream, profile: spoken } = (await common()).connection
       if (spoken.era === 'modern') await upstream.notify(message)
     },
-    openSession: (principal, peer) => {
-      const own = config.isolation === 'session' ? randomUUID() : ''
-      const keys = new Set<string>()
-      return createServerSession({
-        isTranslated: () => refusesInitialize,
-        onRefused: () => (refusesInitialize = true),
-        isModern: async () => (await common()).connection.profile.era === 'modern',
-        legacy: () =>
-          openLegacyToLegacy({
-            peer,
-            onDiagnostic: (text) => log.debug({ text }, 'session diagnostic'),
-            open: async (initialize) => {
-              const key = keyOf(`${principal} ${own}`, initialize)
-              keys.add(key)
-              return (await pool.get(key, () => connect('newest', initialize))).shared
-            },
-          }),
-        modern: () =>
-          openLegacyToModern({
-            peer,
-            serverName: id,
-            onDiagnostic: (text) => log.debug({ text }, 'session diagnostic'),
-            connection: async () => (await common()).connection,
-            headers: mirrorHeaders,
-          }),
-        timed,
-        list: async (kind, session) => {
-          if ('meta' in session) return list(kind, { principal, capabilities: (session.meta()[META_CLIENT_CAPABILITIES] ?? {}) as JsonObject }) // prettier-ignore
-          const { connection } = await session.current()
-          const pooled = [...keys].flatMap((key) => pool.peek(key) ?? []).find((item) => item.connection === connection)
-          return pooled === undefined ? { items: [], ttlMs: 0, isPublic: false } : pooled.lists.get(kind, {})
-        },
-        onEnd: () => {
-          if (own !== '') for (const key of keys) pool.retire(key)
-        },
-      })
-    },
+    openSession: (principal, peer) =>
+      openServerSession({ id, principal, peer, pool, log, connect, common, list, mirrorHeaders, timed, refusal, isolation: config.isolation }), // prettier-ignore
     list,
     onListChanged(listener) {
       listeners.add(listener)
@@ -261,7 +224,7 @@ export function createServer(options: ServerOptions): Server {
       log.info('configuration changed; new calls get new connections')
       supervisor.reset()
       profile = undefined
-      refusesInitialize = false
+      refusal.isKnown = false
       void pool.retireAll()
     },
     drain: pool.retireAll,
@@ -281,13 +244,6 @@ function launchOf(config: ServerConfig): string {
 
 function isRefusal(error: unknown): boolean {
   return error instanceof WireError && error.data?.['rpcCode'] !== undefined
-}
-
-function keyOf(owner: string, initialize: JsonObject): string {
-  return createHash('sha256')
-    .update(JSON.stringify([owner, initialize]))
-    .digest('base64url')
-    .slice(0, 22)
 }
 
 function capabilitiesOf(message: JsonRpcRequest): JsonObject {

@@ -1,5 +1,5 @@
 /** A tool called over REST: the same pipeline, as a modern client without capabilities. */
-import { isObject, modernMeta, type JsonObject, type JsonRpcRequest } from '@mcp-gateway/wire'
+import { isObject, legacyResult, modernMeta, type JsonObject, type JsonRpcRequest } from '@mcp-gateway/wire'
 import type { CallContext } from './context.ts'
 import { GatewayError } from './errors.ts'
 import { onCall, type Pipeline } from './pipeline.ts'
@@ -25,7 +25,8 @@ export async function callTool(
     const next = await exchange.next()
     if (!next.done) continue
     const { result, error } = next.value
-    if (isObject(result)) return result
+    // REST knows no protocol versions: what is only about them is left out.
+    if (isObject(result)) return legacyResult(result)
     const invalid = error?.code === -32602 || error?.code === -32601
     throw new GatewayError(
       invalid ? 'GATEWAY_INVALID_REQUEST' : 'GATEWAY_SERVER_ERROR',

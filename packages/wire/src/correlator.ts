@@ -54,7 +54,8 @@ export type Correlator = {
   readonly load: () => Load
   readonly answered: () => number
   request(message: JsonRpcRequest, options?: RequestOptions): Exchange
-  accept(message: JsonRpcMessage): void
+  /** `size` in characters, as the server sent it. */
+  accept(message: JsonRpcMessage, size: number): void
   /** The client's answer to a question of the server. */
   respond(message: JsonRpcResponse): void
   /** Ends one request, by the id it has on this connection. */
@@ -144,7 +145,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     return mailbox.exchange
   }
 
-  const accept = (message: JsonRpcMessage): void => {
+  const accept = (message: JsonRpcMessage, size: number): void => {
     if (isResponse(message)) {
       const entry = message.id == null ? soleOf(pending) : pending.get(message.id as number)
       if (entry === undefined) return options.onUnrelated(message)
@@ -157,7 +158,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     if (entry === undefined) return options.onUnrelated(message)
     entry.activeAt = now()
     if (isRequest(message)) (entry.questions ??= new Set()).add(idKey(message.id))
-    entry.mailbox.push(inboundMessage(message, entry.request))
+    entry.mailbox.push(inboundMessage(message, entry.request), size)
     return undefined
   }
 

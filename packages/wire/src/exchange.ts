@@ -11,17 +11,20 @@ export type Exchange = AsyncGenerator<JsonRpcMessage, JsonRpcResponse, void>
 export type Mailbox = {
   readonly exchange: Exchange
   readonly isOpen: () => boolean
-  push(message: JsonRpcMessage): void
+  /** `size` in characters, as the server sent it. */
+  push(message: JsonRpcMessage, size: number): void
   settle(response: JsonRpcResponse): void
   fail(error: unknown): void
 }
 
-/** Messages that may wait for a slow client before the exchange fails with WIRE_BUFFER_FULL. */
+/** What may wait for a slow client before the exchange fails with WIRE_BUFFER_FULL. */
 export const MAX_WAITING_MESSAGES = 10_000
+const MAX_WAITING_CHARS = 16 * 1024 * 1024
 
 /** `onAbandon` runs once if the reader leaves before the response is there. */
 export function createMailbox(onAbandon: () => void): Mailbox {
-  const waiting: JsonRpcMessage[] = []
+  const waiting: { readonly message: JsonRpcMessage; readonly size: number }[] = []
+  let waitingChars = 0
   let response: JsonRpcResponse | undefined
   let failure: { readonly error: unknown } | undefined
   let wake: (() => void) | undefined
@@ -35,7 +38,10 @@ export function createMailbox(onAbandon: () => void): Mailbox {
   async function* read(): Exchange {
     try {
       for (;;) {
-        for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) yield next
+        for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+          waitingChars -= next.size
+          yield next.message
+        }
         if (response !== undefined) return response
         if (failure !== undefined) throw failure.error
         await new Promise<void>((resolve) => {
@@ -53,13 +59,17 @@ export function createMailbox(onAbandon: () => void): Mailbox {
   return {
     exchange: read(),
     isOpen,
-    push(message) {
+    push(message, size) {
       if (!isOpen()) return
-      if (waiting.length >= MAX_WAITING_MESSAGES) {
+      // One message alone may be as long as a server may send.
+      if (waiting.length >= MAX_WAITING_MESSAGES || (waiting.length > 0 && waitingChars + size > MAX_WAITING_CHARS)) {
         failure = { error: new WireError('WIRE_BUFFER_FULL', 'the client reads too slowly') }
         waiting.length = 0
         onAbandon()
-      } else waiting.push(message)
+      } else {
+        waitingChars += size
+        waiting.push({ message, size })
+      }
       signal()
     },
     settle(message) {

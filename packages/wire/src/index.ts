@@ -56,6 +56,7 @@ export { createSharedSession, type Member, type MemberEvents, type SharedSession
 export { createStateSealer, type RequestState, type StateSealer } from './translate/request-state.ts'
 export { createModernToLegacy, type ModernToLegacy } from './translate/modern-to-legacy.ts'
 export type { ParkedCallsOptions } from './translate/parked-calls.ts'
+export { legacyResult } from './translate/legacy-results.ts'
 export { openLegacyToModern, type LegacyToModern, type LegacyToModernOptions } from './translate/legacy-to-modern.ts'
 export { openLegacyToLegacy, type LegacyToLegacy, type LegacyToLegacyOptions } from './translate/legacy-to-legacy.ts'
 export type { Backend, Context, Peer, SessionBackend } from './backend.ts'

@@ -26,8 +26,8 @@ it('gives requests with the same id different ids on the wire and the callers th
   const first = correlator.request(ask(7))
   const second = correlator.request(ask(7))
   expect(sent.map((message) => message['id'])).toEqual([1, 2])
-  correlator.accept({ jsonrpc: '2.0', id: 2, result: { who: 'second' } })
-  correlator.accept({ jsonrpc: '2.0', id: 1, result: { who: 'first' }, extra: 1 })
+  correlator.accept({ jsonrpc: '2.0', id: 2, result: { who: 'second' } }, 1)
+  correlator.accept({ jsonrpc: '2.0', id: 1, result: { who: 'first' }, extra: 1 }, 1)
   expect(await first.next()).toEqual({
     done: true,
     value: { jsonrpc: '2.0', id: 7, result: { who: 'first' }, extra: 1 },
@@ -40,9 +40,9 @@ it('translates progress tokens and subscription ids both ways and keeps the rest
   const { sent, correlator } = setUp()
   const exchange = correlator.request(ask('a', { progressToken: 'mine', traceparent: '00-ab' }))
   expect(sent[0]).toMatchObject({ params: { _meta: { progressToken: 1, traceparent: '00-ab' } } })
-  correlator.accept({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 1, progress: 5 } })
+  correlator.accept({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 1, progress: 5 } }, 1)
   const subscription = { 'io.modelcontextprotocol/subscriptionId': 1 }
-  correlator.accept({ jsonrpc: '2.0', method: 'notifications/x', params: { _meta: subscription } })
+  correlator.accept({ jsonrpc: '2.0', method: 'notifications/x', params: { _meta: subscription } }, 1)
   expect((await exchange.next()).value).toMatchObject({ params: { progressToken: 'mine', progress: 5 } })
   expect((await exchange.next()).value).toMatchObject({
     params: { _meta: { 'io.modelcontextprotocol/subscriptionId': 'a' } },
@@ -52,9 +52,9 @@ it('translates progress tokens and subscription ids both ways and keeps the rest
 it('passes on what belongs to nobody: a second answer, an answer to nothing', async () => {
   const { unrelated, correlator } = setUp()
   const exchange = correlator.request(ask(1))
-  correlator.accept({ jsonrpc: '2.0', id: 1, result: 1 })
-  correlator.accept({ jsonrpc: '2.0', id: 1, result: 2 })
-  correlator.accept({ jsonrpc: '2.0', id: 99, result: 3 })
+  correlator.accept({ jsonrpc: '2.0', id: 1, result: 1 }, 1)
+  correlator.accept({ jsonrpc: '2.0', id: 1, result: 2 }, 1)
+  correlator.accept({ jsonrpc: '2.0', id: 99, result: 3 }, 1)
   expect((await exchange.next()).value).toMatchObject({ result: 1 })
   expect(unrelated).toHaveLength(2)
 })
@@ -62,11 +62,11 @@ it('passes on what belongs to nobody: a second answer, an answer to nothing', as
 it('gives an error with id null to the only request in flight, and to none of two', async () => {
   const { unrelated, correlator } = setUp()
   const only = correlator.request(ask('x'))
-  correlator.accept({ jsonrpc: '2.0', id: null, error: { code: -32700, message: 'bad' } })
+  correlator.accept({ jsonrpc: '2.0', id: null, error: { code: -32700, message: 'bad' } }, 1)
   expect((await only.next()).value).toMatchObject({ id: 'x', error: { code: -32700 } })
   void correlator.request(ask(1))
   void correlator.request(ask(2))
-  correlator.accept({ jsonrpc: '2.0', id: null, error: { code: -32700, message: 'bad' } })
+  correlator.accept({ jsonrpc: '2.0', id: null, error: { code: -32700, message: 'bad' } }, 1)
   expect(unrelated).toHaveLength(1)
 })
 
@@ -86,7 +86,7 @@ it('tells the server of an abort with the id that the server knows, and the para
 it('cancels when the reader leaves', async () => {
   const { sent, correlator } = setUp()
   const exchange = correlator.request(ask(1, { progressToken: 1 }))
-  correlator.accept({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 1 } })
+  correlator.accept({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 1 } }, 1)
   await exchange.next()
   await exchange.return(undefined as never)
   expect(sent.at(-1)).toMatchObject({ method: 'notifications/cancelled', params: { requestId: 1 } })
@@ -96,7 +96,7 @@ it('cancels when the reader leaves', async () => {
 it('ends a silent request, but not one that waits for its client', async () => {
   const { sent, correlator } = setUp('newest', 200)
   const waiting = correlator.request(ask('waits'))
-  correlator.accept({ jsonrpc: '2.0', id: 'q', method: 'elicitation/create', params: {} })
+  correlator.accept({ jsonrpc: '2.0', id: 'q', method: 'elicitation/create', params: {} }, 1)
   expect((await waiting.next()).value).toMatchObject({ id: 'q' })
   const silent = correlator.request(ask('silent'))
   await expect(silent.next()).rejects.toMatchObject({ code: 'WIRE_UPSTREAM_TIMEOUT' })
@@ -109,12 +109,12 @@ it('gives a question to the newest request of a session, and to nobody on a shar
   const owned = setUp('newest')
   void owned.correlator.request(ask(1))
   const newest = owned.correlator.request(ask(2))
-  owned.correlator.accept({ jsonrpc: '2.0', id: 5, method: 'sampling/createMessage' })
+  owned.correlator.accept({ jsonrpc: '2.0', id: 5, method: 'sampling/createMessage' }, 1)
   expect((await newest.next()).value).toMatchObject({ id: 5 })
   const shared = setUp('sole')
   void shared.correlator.request(ask(1))
   void shared.correlator.request(ask(2))
-  shared.correlator.accept({ jsonrpc: '2.0', method: 'notifications/message', params: {} })
+  shared.correlator.accept({ jsonrpc: '2.0', method: 'notifications/message', params: {} }, 1)
   expect(shared.unrelated).toHaveLength(1)
 })
 

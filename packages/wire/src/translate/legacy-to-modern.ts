@@ -6,14 +6,15 @@ import { randomUUID } from 'node:crypto'
 import type { Peer } from '../backend.ts'
 import type { Connection } from '../connection.ts'
 import type { RequestOptions } from '../correlator.ts'
-import { LEGACY_VERSIONS, META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_SERVER_INFO, META_SUBSCRIPTION, META_VERSION, MODERN_VERSIONS } from '../era.ts' // prettier-ignore
+import { LEGACY_VERSIONS, META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_SUBSCRIPTION, META_VERSION, MODERN_VERSIONS } from '../era.ts' // prettier-ignore
 import { WireError } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Headers } from '../headers.ts'
 import { answerAlone, type ServerProfile } from '../handshake.ts'
-import { isObject, isRequest, resultResponse, without, withMeta, type JsonObject, type JsonRpcMessage, type JsonRpcNotification, type JsonRpcRequest, type JsonRpcResponse } from '../json-rpc.ts' // prettier-ignore
+import { isObject, isRequest, resultResponse, withMeta, type JsonObject, type JsonRpcMessage, type JsonRpcNotification, type JsonRpcRequest, type JsonRpcResponse } from '../json-rpc.ts' // prettier-ignore
 import { isLogLevel } from '../log-levels.ts'
 import { untilSent } from '../resend.ts'
+import { legacyResponse, withoutMeta } from './legacy-results.ts'
 import { createSubscriptions } from './subscriptions.ts'
 
 export type LegacyToModernOptions = {
@@ -182,21 +183,6 @@ function initializeResult(params: JsonObject, profile: ServerProfile, serverName
     serverInfo: serverInfo ?? { name: serverName, version: '0.0.0' },
     ...(instructions !== undefined && { instructions }),
   }
-}
-
-/** The response without what only the modern era knows. */
-function legacyResponse(response: JsonRpcResponse): JsonRpcResponse {
-  if (!isObject(response.result)) return response
-  const result = without(response.result, 'resultType', 'ttlMs', 'cacheScope')
-  return { ...response, result: withoutMeta(result, META_SERVER_INFO) }
-}
-
-/** Without one member of `_meta`, and without `_meta` when that was all. */
-function withoutMeta(object: JsonObject, key: string): JsonObject {
-  const { _meta } = object
-  if (!isObject(_meta) || !(key in _meta)) return object
-  const meta = without(_meta, key)
-  return Object.keys(meta).length === 0 ? without(object, '_meta') : { ...object, _meta: meta }
 }
 
 /** 2025-11-25 wants an id in a question that leads to a web page; 2026-07-28 has none. */

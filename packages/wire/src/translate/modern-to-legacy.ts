@@ -36,6 +36,9 @@ const LIST_CHANGED: Readonly<Record<string, string>> = {
   'notifications/prompts/list_changed': 'promptsListChanged',
   'notifications/resources/list_changed': 'resourcesListChanged',
 }
+/** List changes and updates are short: their number is what is limited. */
+const UNMEASURED = 0
+
 /** Resources that one `subscriptions/listen` may name. */
 export const MAX_SUBSCRIPTIONS = 1000
 
@@ -92,7 +95,7 @@ async function* listen(shared: SharedSession, message: JsonRpcRequest, signal: A
     onNotification(notification) {
       const kind = LIST_CHANGED[notification.method]
       const isWanted = kind === undefined ? notification.method === 'notifications/resources/updated' : wanted[kind] === true // prettier-ignore
-      if (isWanted) mailbox.push(tag(notification))
+      if (isWanted) mailbox.push(tag(notification), UNMEASURED)
     },
     onClosed: (reason) => mailbox.fail(new WireError('WIRE_UPSTREAM_CLOSED', `the server's session ended: ${reason}`)),
   })

@@ -131,7 +131,7 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
       call.questions.add(idKey(message.id))
       call.clock.hold()
     }
-    call.mailbox.push(message)
+    call.mailbox.push(message, data.length)
     return undefined
   }
 

@@ -61,7 +61,7 @@ export function createSseUpstream(options: SseUpstreamOptions): Upstream {
       else {
         const message = parseUpstream(event.data, limits.maxDepth)
         if (message === undefined) options.onDiagnostic(`not JSON-RPC in an event: ${event.data.slice(0, 200)}`)
-        else correlator.accept(message)
+        else correlator.accept(message, event.data.length)
       }
     }
     throw new Error('the server ended its event stream')

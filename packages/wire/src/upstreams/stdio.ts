@@ -45,7 +45,7 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
 
   const onLine = (line: string): void => {
     const message = parseUpstream(line, limits.maxDepth)
-    if (message !== undefined) return correlator.accept(message)
+    if (message !== undefined) return correlator.accept(message, line.length)
     slowStdout(line.length * GARBAGE_WEIGHT)
     diagnose(`not JSON-RPC on stdout: ${line.slice(0, 200)}`)
     return undefined
