@@ -49,6 +49,14 @@ describe('parseConfig', () => {
       },
       discovery: 'all',
       discoveryThreshold: 1000,
+      audit: {
+        enabled: true,
+        mode: 'sync',
+        onFailure: 'closed',
+        arguments: 'full',
+        responses: 'full',
+        maxBodyBytes: 16_384,
+      },
       log: { level: 'info' },
     })
   })

@@ -40,7 +40,7 @@ const call = async (gateway: RunningGateway, name: string, args = {}, headers = 
   (await ask(gateway, 'tools/call', { name, arguments: args }, headers, path)).result
 const namesIn = async (gateway: RunningGateway, headers = {}) =>
   ((await ask(gateway, 'tools/list', {}, headers)).result['tools'] as { name: string }[]).map(({ name }) => name)
-const OWN = 'call disable_server enable_server list_enabled list_servers list_tools search_servers server_info server_status'.split(' ') // prettier-ignore
+const OWN = 'audit_log audit_stats audit_verify call disable_server enable_server list_enabled list_servers list_tools search_servers server_info server_status usage'.split(' ') // prettier-ignore
 const own = OWN.map((name) => `gateway__${name}`)
 
 describe('opt-in discovery', () => {

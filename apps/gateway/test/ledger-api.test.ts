@@ -54,7 +54,9 @@ describe('roles', () => {
       const answer = await get(path, who)
       if (!allowed)
         expect([answer.status, answer.json()['error']]).toEqual([403, expect.objectContaining({ code: 'GATEWAY_ROLE_REQUIRED' })]) // prettier-ignore
-      else expect(answer.status).toBe(path.startsWith('/api/proofs') ? 404 : 200)
+      else if (path === '/api/proofs/x')
+        expect([answer.status, answer.json()['error']]).toEqual([404, expect.objectContaining({ code: 'GATEWAY_UNKNOWN_ENTRY' })]) // prettier-ignore
+      else expect(answer.status).toBe(200)
     }
     for (const name of ['audit_log', 'audit_verify', 'audit_stats', 'usage']) {
       const { result } = (await call(who, name, {}, '/mcp/server/gateway')).json() as { result: { isError?: boolean } }
