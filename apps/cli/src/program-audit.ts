@@ -53,7 +53,7 @@ export function addAuditCommands(
       await verifyLog(contextOf(command), { checkpoint: [], ...options })
     })
   filtered(audit.command('export'))
-    .description('write entries, oldest first: jsonl can be verified, csv is for spreadsheets')
+    .description('write entries, oldest first: jsonl is for mcp-gateway-verify, csv for spreadsheets')
     .option('--format <format>', 'jsonl or csv', 'jsonl')
     .option('--output <file>', 'a new file, instead of stdout')
     .option('--bodies', 'with arguments and responses')
@@ -65,8 +65,9 @@ export function addAuditCommands(
   audit
     .command('proof')
     .argument('<id>', 'of the entry')
-    .description('prove that an entry is in the log; signs a checkpoint')
+    .description('prove that an entry is in the log, for mcp-gateway-verify; signs a checkpoint')
     .option(...FILE)
+    .option('--bodies', 'with arguments and response')
     .action(async (id, options, command) => {
       const { proveEntry } = await import('./commands/audit-proof.ts')
       await proveEntry(contextOf(command), id, options)

@@ -1,4 +1,5 @@
 // `audit …` and `usage`, on the file of a gateway that ran before.
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,6 +8,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { everything, folder, freePort, outputWith, type Folder } from './cli.ts'
 
 const KEY = 'gw_audit_0123456789abcdef0123456789abcdef'
+const verifier = join(import.meta.dirname, '../../verifier/src/main.ts')
 let place: Folder
 let audit: string
 
@@ -58,7 +60,8 @@ it('sums up', async () => {
 
 it('exports lines that parse, and a CSV that no spreadsheet runs', async () => {
   const lines = (await place.run(['audit', 'export'])).stdout.trim().split('\n')
-  expect(lines.map((line) => JSON.parse(line).seq)).toEqual(lines.map((_, i) => i))
+  const members = lines.map((line) => Object.keys(JSON.parse(line) as object)[0])
+  expect(members).toEqual(['log', ...lines.slice(2).map(() => 'entry'), 'checkpoint'])
   const { code } = await place.run(['audit', 'export', '--format', 'csv', '--bodies', '--output', 'log.csv'])
   expect(code).toBe(0)
   expect(place.read('log.csv')).toContain('agent-1')
@@ -103,6 +106,37 @@ it('verify: 0 intact, 1 tampered with what and where, 2 could not check', async 
   writeFileSync(join(copy.path, 'garbage.db'), 'x'.repeat(10_000))
   expect((await place.run(['audit', 'verify', '--file', join(copy.path, 'garbage.db')])).code).toBe(2)
   expect((await place.run(['audit', 'verify', '--checkpoint', 'no-such.txt'])).code).toBe(2)
+})
+
+it('what it exports and proves is verified by the verifier, until somebody changes it', async () => {
+  const { body } = await json('audit', 'checkpoint')
+  const check = async (text: string): Promise<number> => {
+    const file = join(place.path, 'bundle.jsonl')
+    writeFileSync(file, text)
+    const args = [
+      '--conditions=@mcp-gateway/source',
+      verifier,
+      '--key',
+      String(body['verifierKey']),
+      '--no-state',
+      file,
+    ]
+    const child = spawn(process.execPath, args, { stdio: 'ignore' })
+    const [code] = (await once(child, 'exit')) as [number]
+    return code
+  }
+  const whole = (await place.run(['audit', 'export', '--bodies'])).stdout
+  expect(await check(whole)).toBe(0)
+  expect(await check(whole.replace('canary-1', 'canary-2'))).toBe(10)
+  expect(await check(whole.split('\n').toSpliced(2, 1).join('\n'))).toBe(10)
+  const part = (await place.run(['audit', 'export', '--tool', 'echo'])).stdout
+  expect(part.trim().split('\n')).toHaveLength(3)
+  expect(await check(part)).toBe(0)
+  const { body: found } = await json('audit', 'log', '--tool', 'echo')
+  const [entry] = found['entries'] as { id: string }[]
+  const proof = (await place.run(['audit', 'proof', entry?.id ?? ''])).stdout
+  expect(await check(proof)).toBe(0)
+  expect(await check(proof.replace('"served"', '"failed"'))).toBe(10)
 })
 
 it('proves an entry, and erases one consumer', async () => {

@@ -1,40 +1,27 @@
-/** Entries for other programs: JSON lines with the exact bytes that were hashed, and CSV for people, which proves nothing. */
+/** Entries as CSV, for people and spreadsheets. It proves nothing; `ledger-bundle.ts` does. */
 import { leafHash } from '@mcp-gateway/audit-chain/verify'
 import { matches, type LedgerFilter } from './ledger-query.ts'
 import { describeRow, readPages, type LedgerReader, type LedgerRow } from './ledger-rows.ts'
 
-export type ExportOptions = LedgerFilter & { readonly format: 'jsonl' | 'csv'; readonly withBodies: boolean }
+export type ExportOptions = LedgerFilter & { readonly withBodies: boolean }
 
 const FACTS = ['method', 'server', 'name', 'status', 'code', 'latencyMs', 'requestBytes', 'responseBytes'] as const
 const COLUMNS = ['seq', 'id', 'type', 'at', 'consumer', 'keyId', ...FACTS, 'arguments', 'response', 'leafHash'] as const
 
 /** One line after the other, oldest first, without their ends. */
-export async function* exportLedger(reader: LedgerReader, options: ExportOptions): AsyncGenerator<string> {
+export async function* exportCsv(reader: LedgerReader, options: ExportOptions): AsyncGenerator<string> {
   const { log } = reader
   const from = options.from === undefined ? 0 : await log.findTime(options.from)
   const to = options.to === undefined ? (await log.head()).size : await log.findTime(options.to)
-  if (options.format === 'csv') yield COLUMNS.join(',')
+  yield COLUMNS.join(',')
   for await (const rows of readPages(reader, from, to)) {
     for (const row of rows) {
       if (!matches(row, options)) continue
       const { leaf } = await log.entry(row.seq)
       const described = await describeRow(log, row, options.withBodies)
-      if (options.format === 'csv') yield csvLine(described, leafHash(leaf))
-      else yield JSON.stringify(await jsonRow(log, row.seq, leaf, options.withBodies))
+      yield csvLine(described, leafHash(leaf))
     }
   }
-}
-
-/** `leaf` is the entry, byte for byte; `disclosed` opens its commitments. */
-async function jsonRow(log: LedgerReader['log'], seq: number, leaf: Uint8Array, withBodies: boolean): Promise<object> {
-  const disclosed = (await log.disclose(seq))
-    .filter(({ name }) => withBodies || name === 'subject' || name === 'request')
-    .map(({ name, value, key }) => ({
-      name,
-      value: Buffer.from(value).toString('base64'),
-      key: Buffer.from(key).toString('base64'),
-    }))
-  return { seq, leaf: Buffer.from(leaf).toString('utf8'), disclosed }
 }
 
 function csvLine(row: LedgerRow, hash: Uint8Array): string {

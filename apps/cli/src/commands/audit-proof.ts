@@ -1,7 +1,7 @@
 /** `audit verify|proof|checkpoint|erase`: whether the log is what was written, showing it to others, and forgetting on demand. */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { checkLedger, openLedgerFile, readLedgerFile } from '@mcp-gateway/gateway/ledger'
+import { bundleLedger, checkLedger, openLedgerFile, readLedgerFile } from '@mcp-gateway/gateway/ledger'
 import { auditFile, explained, type AuditFileOptions } from '../audit-file.ts'
 import { reply, type Context } from '../context.ts'
 import { CliError } from '../errors.ts'
@@ -52,11 +52,18 @@ async function checked(context: Context, options: AuditFileOptions & { readonly 
   }
 }
 
-export async function proveEntry(context: Context, id: string, options: AuditFileOptions): Promise<void> {
+export async function proveEntry(
+  context: Context,
+  id: string,
+  options: AuditFileOptions & { readonly bodies?: boolean },
+): Promise<void> {
   await explained(async () => {
     await using file = await openLedgerFile(auditFile(context, options))
     const proof = await file.keys.prove(file.log, id)
-    reply(context, proof, proof.proof.trimEnd())
+    const lines: string[] = []
+    for await (const line of bundleLedger(file, { id, withBodies: options.bodies === true })) lines.push(line)
+    reply(context, proof, lines.join('\n'))
+    context.note(`Check it with mcp-gateway-verify --key '${proof.verifierKey}'`)
   })
 }
 

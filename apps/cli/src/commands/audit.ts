@@ -1,9 +1,11 @@
-/** `audit log|stats|export` and `usage`: reading the log's file, whether a gateway runs or not. Nothing in it is changed. */
+/** `audit log|stats|export` and `usage`: reading the log's file, whether a gateway runs or not. No entry is changed. */
 import { open } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import {
+  bundleLedger,
   createLedgerUsage,
-  exportLedger,
+  exportCsv,
+  openLedgerFile,
   queryLedger,
   readLedgerFile,
   type LedgerFilter,
@@ -84,10 +86,8 @@ export async function exportEntries(
 ): Promise<void> {
   const { format } = options
   if (format !== 'jsonl' && format !== 'csv') throw new CliError('CLI_USAGE', '--format must be jsonl or csv')
-  const filter = filterOf(options)
   await explained(async () => {
-    await using reader = await readLedgerFile(auditFile(context, options))
-    const lines = exportLedger(reader, { ...filter, format, withBodies: options.bodies === true })
+    const lines = format === 'csv' ? csvLines(context, options) : bundleLines(context, options)
     if (options.output === undefined) {
       for await (const line of lines) context.print(line)
       return
@@ -103,6 +103,20 @@ export async function exportEntries(
     }
     reply(context, { lines: count, output: options.output }, `Wrote ${count} lines to ${options.output}.`)
   })
+}
+
+type LineOptions = FilterOptions & { readonly bodies?: boolean }
+
+/** Changes nothing. */
+async function* csvLines(context: Context, options: LineOptions): AsyncGenerator<string> {
+  await using reader = await readLedgerFile(auditFile(context, options))
+  yield* exportCsv(reader, { ...filterOf(options), withBodies: options.bodies === true })
+}
+
+/** What can be verified needs a signature: this writes a checkpoint. */
+async function* bundleLines(context: Context, options: LineOptions): AsyncGenerator<string> {
+  await using file = await openLedgerFile(auditFile(context, options))
+  yield* bundleLedger(file, { ...filterOf(options), withBodies: options.bodies === true })
 }
 
 function filterOf({ consumer, server, tool, status, from, to }: FilterOptions): LedgerFilter {
