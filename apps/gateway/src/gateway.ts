@@ -27,7 +27,7 @@ export type GatewayOptions = {
   readonly version?: string
   /** What children may know of the gateway's own environment. @default where programs and the home directory are */
   readonly environment?: Readonly<Record<string, string>>
-  /** SQLite file for what must survive a restart; the audit log is beside it. @default `:memory:`, which keeps nothing */
+  /** SQLite file for what must survive a restart; the audit log is beside it. @default none: nothing is kept or recorded */
   readonly database?: string
 }
 
@@ -54,7 +54,10 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const database = options.database ?? ':memory:'
   // The table needs the pipeline, the pipeline the log, and the log asks the table which server answered.
   const server = (id: string) => table.server(id)
-  const audit = await openGatewayLedger({ config, database, version, server, logger })
+  // A log in memory would only grow, and prove nothing after a restart: it is kept when somebody asks for `:memory:` by name.
+  const isRecorded = options.database !== undefined
+  if (config.audit.enabled && !isRecorded) logger.warn('no database was given: calls are not recorded')
+  const audit = isRecorded ? await openGatewayLedger({ config, database, version, server, logger }) : undefined
   const calls = createRecorder(logger, audit?.ledger)
   const pipeline: Pipeline = {
     authenticate: authenticatorOf(config),
