@@ -99,12 +99,14 @@ export function createConnectionPool(options: PoolOptions): ConnectionPool {
       if (kind === 'tools') traits.forget()
       options.onListChanged(kind)
     }
+    // The first to listen: what the server has said already is for its clients.
+    const shared = createSharedSession(connection, isCurrent)
     const lists = createListCache({ connection, clientInfo: options.clientInfo, onChanged, logger })
     const traits = createToolTraits(async () => (await lists.get('tools', {})).items)
     const entry: Entry = {
       key,
       connection,
-      shared: createSharedSession(connection, isCurrent),
+      shared,
       lists,
       traits,
       isCurrent,

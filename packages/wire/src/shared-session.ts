@@ -5,7 +5,7 @@
 import type { Connection } from './connection.ts'
 import type { RequestOptions } from './correlator.ts'
 import type { Exchange } from './exchange.ts'
-import { outcome } from './handshake.ts'
+import { answerAlone, outcome } from './handshake.ts'
 import { isRequest, type JsonObject, type JsonRpcMessage, type JsonRpcNotification, type JsonRpcRequest, type JsonRpcResponse } from './json-rpc.ts' // prettier-ignore
 import { isAtLeast, isLogLevel, mostVerbose } from './log-levels.ts'
 
@@ -35,6 +35,10 @@ export type SharedSession = {
   join(events: MemberEvents): Member
 }
 
+/** Servers ask for roots as soon as their session is open; the client whose session it is comes a moment later. */
+const HOLD_MS = 1000
+const MAX_HELD = 100
+
 type Seat = { readonly events: MemberEvents; readonly uris: Set<string>; level: string | undefined }
 
 export function createSharedSession(connection: Connection, isCurrent: () => boolean = () => true): SharedSession {
@@ -58,16 +62,35 @@ export function createSharedSession(connection: Connection, isCurrent: () => boo
   void upstream.closed.then((reason) => {
     for (const { events } of seats) events.onClosed?.(reason)
   })
-  connection.listen((message) => {
+  /** What the server said before its first client was there. Undefined once that one has it, or is not coming. */
+  let held: (JsonRpcRequest | JsonRpcNotification)[] | undefined = []
+  const hold = (message: JsonRpcRequest | JsonRpcNotification): boolean => {
+    if (held === undefined || held.length >= MAX_HELD) return false
+    held.push(message)
+    return true
+  }
+  /** False for a question that nobody can be asked. */
+  const deliver = (message: JsonRpcRequest | JsonRpcNotification): boolean => {
     if (isRequest(message)) {
       const seat = [...seats].toReversed().find(({ events }) => events.onQuestion !== undefined)
       seat?.events.onQuestion?.(message)
-      return seat !== undefined
+      return seat !== undefined || (message.method !== 'ping' && hold(message))
     }
-    if (message.method === 'notifications/resources/updated') onUpdated(message)
+    if (seats.size === 0) hold(message)
+    else if (message.method === 'notifications/resources/updated') onUpdated(message)
     else for (const seat of seats) if (isWanted(message, seat.level)) seat.events.onNotification(message)
-    return undefined
-  })
+    return true
+  }
+  const release = (): void => {
+    const messages = held ?? []
+    held = undefined
+    for (const message of messages) {
+      // A server that is gone meanwhile waits for no answer.
+      if (!deliver(message) && isRequest(message)) upstream.respond(answerAlone(message)).catch(() => undefined)
+    }
+  }
+  setTimeout(release, HOLD_MS).unref()
+  connection.listen(deliver)
 
   const applyLevel = async (params: JsonObject, signal?: AbortSignal): Promise<JsonRpcResponse | undefined> => {
     const wanted = mostVerbose([...seats].flatMap(({ level }) => level ?? []))
@@ -83,6 +106,7 @@ export function createSharedSession(connection: Connection, isCurrent: () => boo
     join(events) {
       const seat: Seat = { events, uris: new Set(), level: undefined }
       seats.add(seat)
+      if (events.onQuestion !== undefined) release()
       return {
         request(message, options) {
           const exchange = upstream.request(message, options)
