@@ -3,21 +3,26 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { AuthError, createAuthenticator, generateApiKey, readCredentials } from '@mcp-gateway/auth'
+import { AuthError, createApiKeys, createAuthenticator, generateApiKey } from '@mcp-gateway/auth'
 
 // Done once, by whoever hands out keys: the key goes to the caller, only its hash is kept.
 const alice = generateApiKey()
 const bob = generateApiKey()
-const authenticator = createAuthenticator({
+const keys = createApiKeys({
   keys: [
     { id: 'key-1', key: alice.hash, name: "Alice's laptop", consumerId: 'alice', roles: ['reader'] },
     { id: 'key-2', key: bob.hash, name: 'old deployment', consumerId: 'bob', roles: [], expiresAt: Date.now() - 1 },
   ],
 })
+const authenticator = createAuthenticator({ schemes: [keys] })
 
-function handle(request: IncomingMessage, response: ServerResponse): void {
+async function handle({ method = 'GET', url, headers }: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
-    const caller = authenticator.authenticate(readCredentials(request.headers))
+    const caller = await authenticator.authenticate({
+      method,
+      url: new URL(url ?? '/', 'http://localhost').href,
+      headers,
+    })
     response.end(`Hello ${caller.id}, you may: ${caller.roles.join(', ')}`)
   } catch (error) {
     if (!(error instanceof AuthError)) throw error
@@ -25,7 +30,7 @@ function handle(request: IncomingMessage, response: ServerResponse): void {
   }
 }
 
-await using server = createServer(handle).listen(0, '127.0.0.1')
+await using server = createServer((request, response) => void handle(request, response)).listen(0, '127.0.0.1')
 await once(server, 'listening')
 const { port } = server.address() as AddressInfo
 

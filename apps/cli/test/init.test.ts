@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import { createAuthenticator } from '@mcp-gateway/auth'
+import { createApiKeys } from '@mcp-gateway/auth'
 import { configJsonSchema, parseConfig, type Config } from '@mcp-gateway/gateway'
 import { describe, expect, test } from 'vitest'
 import { folder, type Folder } from './cli.ts'
@@ -59,8 +59,10 @@ describe('init', () => {
     expect(statSync(join(dir.path, 'gateway.yaml')).mode & 0o777).toBe(0o600)
     const config = configOf(dir)
     expect(config).toMatchObject({ host: '127.0.0.1', port: 3100, servers: [] })
-    const { authenticate } = createAuthenticator({ keys: config.auth.keys })
-    expect(authenticate({ scheme: 'api-key', key })).toMatchObject({ keyId: 'default' })
+    const { authenticate } = createApiKeys({ keys: config.auth.keys })
+    expect(
+      authenticate({ method: 'POST', url: 'http://gateway.test/mcp', headers: { 'x-api-key': key } }),
+    ).toMatchObject({ keyId: 'default' })
   })
 
   test('replaces nothing without --force, and closes what it replaces', async () => {

@@ -1,6 +1,6 @@
 import { chmodSync, existsSync, lstatSync, readdirSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { createAuthenticator, type ApiKey } from '@mcp-gateway/auth'
+import { createApiKeys, type ApiKey } from '@mcp-gateway/auth'
 import { parseConfig } from '@mcp-gateway/gateway'
 import { describe, expect, test } from 'vitest'
 import { folder, type Folder } from './cli.ts'
@@ -36,8 +36,10 @@ describe('keys create', () => {
     const { code, stdout, stderr } = await dir.run(['keys', 'create', 'My Agent', 'agent-1', 'reader,writer'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const [key = ''] = stdout.match(/gw_[A-Za-z0-9_-]{43}/) ?? []
-    const { authenticate } = createAuthenticator({ keys: keysOf(dir) })
-    expect(authenticate({ scheme: 'api-key', key })).toMatchObject({
+    const { authenticate } = createApiKeys({ keys: keysOf(dir) })
+    expect(
+      authenticate({ method: 'POST', url: 'http://gateway.test/mcp', headers: { 'x-api-key': key } }),
+    ).toMatchObject({
       id: 'agent-1',
       name: 'My Agent',
       keyId: expect.stringMatching(/^key-[0-9a-f]{8}$/),

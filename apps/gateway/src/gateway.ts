@@ -1,7 +1,7 @@
 /** Builds the parts from the configuration and holds them together. The only file that knows every package. */
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createAuthenticator, type Authenticator, type Caller } from '@mcp-gateway/auth'
+import { createApiKeys, createAuthenticator, DEFAULT_TENANT, type Authenticator, type Caller } from '@mcp-gateway/auth'
 import { baseEnvironment, killAllGroups } from '@mcp-gateway/wire'
 import { allServersBackend } from './all-servers.ts'
 import type { Config } from './config.ts'
@@ -91,6 +91,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const http = createHttpServer({
     guard: () => guard,
     pipeline,
+    origin: () => url,
     endpoint: (serverId) => (serverId === undefined ? ends.all : serverId === OWN_ID ? ends.own : table.endpoint(serverId)), // prettier-ignore
     rest: () => (rest ??= openRest()),
     isStopping: () => stopping,
@@ -153,7 +154,15 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
 
 function authenticatorOf({ auth }: Config): Authenticator['authenticate'] {
   if (auth.type === 'none') return () => ANYBODY
-  return createAuthenticator({ keys: auth.keys }).authenticate
+  return createAuthenticator({ schemes: [createApiKeys({ keys: auth.keys })] }).authenticate
 }
 
-const ANYBODY: Caller = { id: 'anonymous', name: 'anonymous', keyId: '', roles: [], scheme: 'none' }
+const ANYBODY: Caller = Object.freeze({
+  id: 'anonymous',
+  name: 'anonymous',
+  keyId: '',
+  tenantId: DEFAULT_TENANT,
+  roles: Object.freeze([]),
+  attributes: Object.freeze({}),
+  scheme: 'none',
+})

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server as NodeServer, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
-import { readCredentials, type Caller } from '@mcp-gateway/auth'
+import type { AuthRequest, Caller } from '@mcp-gateway/auth'
 import { errorResponse, type HttpEndpoint } from '@mcp-gateway/wire'
 import type { CallContext } from './context.ts'
 import { GatewayError } from './errors.ts'
@@ -17,6 +17,8 @@ export type HttpServerOptions = {
   /** Read for every request: a new configuration may bring another. */
   readonly guard: () => Guard
   readonly pipeline: Pipeline
+  /** Scheme and authority by which callers know the gateway, without a trailing slash. */
+  readonly origin: () => string
   /** The endpoint of `/mcp`, and of `/mcp/server/:id` for a server's id. */
   readonly endpoint: (serverId: string | undefined) => HttpEndpoint<CallContext> | undefined
   readonly rest: () => Promise<Rest>
@@ -42,7 +44,7 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
   const { pipeline, logger } = options
 
   const remembered = new WeakMap<Socket, Remembered>()
-  const authenticate = (req: IncomingMessage): Caller => {
+  const authenticate = (req: IncomingMessage): Caller | Promise<Caller> => {
     const { authorization, 'x-api-key': apiKey } = req.headers
     const known = remembered.get(req.socket)
     if (
@@ -53,22 +55,26 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
     ) {
       return known.caller
     }
-    const caller = entered(req, () => onRequest(readCredentials(req.headers), pipeline))
-    remembered.set(req.socket, { authorization, apiKey, caller, until: Date.now() + REMEMBER_MS })
-    return caller
-  }
-
-  const entered = (req: IncomingMessage, enter: () => Caller): Caller => {
-    try {
-      return enter()
-    } catch (error) {
+    const remember = (caller: Caller): Caller => {
+      const until = Math.min(Date.now() + REMEMBER_MS, caller.expiresAt ?? Infinity)
+      remembered.set(req.socket, { authorization, apiKey, caller, until })
+      return caller
+    }
+    const refused = (error: unknown): never => {
       options.onRefusedLogin?.(describeFailure(error).code, req.socket.remoteAddress)
       throw error
     }
+    try {
+      const caller = onRequest(authRequestOf(req, options.origin()), pipeline)
+      return caller instanceof Promise ? caller.then(remember, refused) : remember(caller)
+    } catch (error) {
+      return refused(error)
+    }
   }
 
-  const mcp = (req: IncomingMessage, res: ServerResponse, path: string, requestId: string): Promise<void> => {
-    const caller = authenticate(req)
+  const mcp = async (req: IncomingMessage, res: ServerResponse, path: string, requestId: string): Promise<void> => {
+    const answer = authenticate(req)
+    const caller = answer instanceof Promise ? await answer : answer
     const serverId = path === '/mcp' ? undefined : path.slice(SINGLE_SERVER.length)
     const endpoint = options.endpoint(serverId)
     if (endpoint === undefined)
@@ -82,7 +88,7 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
     res.setHeader('x-request-id', requestId)
     const app = await options.rest()
     const listener = getRequestListener(
-      (request) => app.fetch(request, { requestId, caller: () => authenticate(req) }),
+      (request) => app.fetch(request, { requestId, authenticate: () => authenticate(req) }),
       { overrideGlobalObjects: false },
     )
     await listener(req, res)
@@ -107,6 +113,11 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
   const server = createServer((req, res) => void answer(req, res))
   server.keepAliveTimeout = 65_000
   return server
+}
+
+function authRequestOf(req: IncomingMessage, origin: string): AuthRequest {
+  const { method = 'GET', url = '/', headers, socket } = req
+  return { method, url: origin + url, headers, peer: { address: socket.remoteAddress } }
 }
 
 /** `X-MCP-Session`: a caller's own name for one of its sessions. One that is no such name is none. */

@@ -117,21 +117,21 @@ export function addLedgerRoutes(app: OpenAPIHono<RestEnv>, reports: LedgerReport
   app.openapi(routes.query, async (c) => {
     const { cursor, ...asked } = c.req.valid('query')
     const before = cursor === undefined ? undefined : Number(cursor)
-    const { entries, next } = await reports.query(c.env.caller(), { ...asked, before })
+    const { entries, next } = await reports.query(c.get('caller'), { ...asked, before })
     const nextCursor = next === undefined ? {} : { nextCursor: String(next) }
     return c.json({ entries: entries.map((row) => ({ ...row, facts: { ...row.facts } })), ...nextCursor }, 200)
   })
   app.openapi(routes.verify, async (c) => {
-    const found = await reports.verify(c.env.caller())
+    const found = await reports.verify(c.get('caller'))
     return c.json({ ...found, findings: [...found.findings] }, 200)
   })
-  app.openapi(routes.stats, async (c) => c.json(await reports.stats(c.env.caller(), c.req.valid('query')), 200))
+  app.openapi(routes.stats, async (c) => c.json(await reports.stats(c.get('caller'), c.req.valid('query')), 200))
   app.openapi(routes.usage, async (c) =>
-    c.json({ usage: [...(await reports.usage(c.env.caller(), c.req.valid('query')))] }, 200),
+    c.json({ usage: [...(await reports.usage(c.get('caller'), c.req.valid('query')))] }, 200),
   )
   app.openapi(routes.usageOf, async (c) => {
     const { consumer } = c.req.valid('param')
-    return c.json({ usage: [...(await reports.usage(c.env.caller(), c.req.valid('query'), consumer))] }, 200)
+    return c.json({ usage: [...(await reports.usage(c.get('caller'), c.req.valid('query'), consumer))] }, 200)
   })
-  app.openapi(routes.proof, async (c) => c.json(await reports.prove(c.env.caller(), c.req.valid('param').id), 200))
+  app.openapi(routes.proof, async (c) => c.json(await reports.prove(c.get('caller'), c.req.valid('param').id), 200))
 }

@@ -2,7 +2,7 @@
  * The life of a call, from top to bottom. Each step needs what the step above it returned, so the compiler keeps the order.
  * Whatever happens, `record` closes the call exactly once. What the server says while it works is yielded, its response returned.
  */
-import type { Caller, Credentials } from '@mcp-gateway/auth'
+import type { AuthRequest, Caller } from '@mcp-gateway/auth'
 import type { Exchange, JsonRpcRequest } from '@mcp-gateway/wire'
 import type { Recorder } from './recorder.ts'
 
@@ -19,15 +19,15 @@ export type Call = {
 
 export type Pipeline = {
   /** Replaced when the configuration is. */
-  authenticate: (credentials: Credentials) => Caller
+  authenticate: (request: AuthRequest) => Caller | Promise<Caller>
   /** Undefined while calls can be recorded; otherwise rejects, or resolves when they can again. */
   readonly readiness?: () => Promise<void> | undefined
   readonly recorder: Recorder
 }
 
-/** Every request to the gateway, before its body is read: no credentials, no work. */
-export function onRequest(credentials: Credentials, pipeline: Pipeline): Caller {
-  return pipeline.authenticate(credentials)
+/** Every request to the gateway, before its body is used: no credentials, no work. */
+export function onRequest(request: AuthRequest, pipeline: Pipeline): Caller | Promise<Caller> {
+  return pipeline.authenticate(request)
 }
 
 /** Every JSON-RPC request, whichever way it came in. */

@@ -13,8 +13,8 @@ import type { Server } from './server.ts'
 import { callTool } from './tool-call.ts'
 import type { Pipeline } from './pipeline.ts'
 
-export type RestVariables = { readonly requestId: string; readonly caller: () => Caller }
-export type RestEnv = { Bindings: RestVariables; Variables: { readonly body: JsonObject } }
+export type RestVariables = { readonly requestId: string; readonly authenticate: () => Caller | Promise<Caller> }
+export type RestEnv = { Bindings: RestVariables; Variables: { readonly body: JsonObject; readonly caller: Caller } }
 
 export type RestOptions = {
   readonly servers: () => readonly Server[]
@@ -147,7 +147,7 @@ export function createRest(options: RestOptions): Rest {
 
   const { maxBodyBytes, maxDepth } = options.limits
   app.use('/api/*', async (c, next) => {
-    c.env.caller()
+    c.set('caller', await c.env.authenticate())
     await next()
   })
   app.use(
@@ -189,12 +189,12 @@ export function createRest(options: RestOptions): Rest {
     )
   })
   app.openapi(routes.tools, async (c) => {
-    const view = { principal: c.env.caller().id, capabilities: {} }
+    const view = { principal: c.get('caller').id, capabilities: {} }
     const { items } = await find(c.req.valid('param').id).list('tools', view)
     return c.json({ tools: items as { name: string }[] }, 200)
   })
   app.openapi(routes.call, async (c) => {
-    const caller = c.env.caller()
+    const caller = c.get('caller')
     const { id, name } = c.req.valid('param')
     const context = { caller, requestId: c.env.requestId, principal: caller.id }
     // Not `c.req.valid`: the body parsed above keeps numbers as they were sent.

@@ -1,103 +1,40 @@
-/** From claimed credentials to a `Caller`, on every request: synchronous, and the `Caller`s are made beforehand. */
-import { hash, timingSafeEqual } from 'node:crypto'
+/** From a request to a `Caller`: the schemes are asked in their order, and the first that has credentials decides alone. */
 import type { Caller } from './caller.ts'
-import type { Credentials } from './credentials.ts'
+import { readCredentials } from './credentials.ts'
 import { AuthError } from './errors.ts'
-
-/** One key that is let in. */
-export type ApiKey = {
-  readonly id: string
-  /** `sha256:<64 hex>`, or the plain `gw_…` key, which is hashed at once and not kept. */
-  readonly key: string
-  readonly name: string
-  readonly consumerId: string
-  readonly roles: readonly string[]
-  /** @default true */
-  readonly enabled?: boolean
-  /** Epoch milliseconds; from this moment on the key is refused. */
-  readonly expiresAt?: number
-}
+import type { AuthRequest } from './request.ts'
+import type { Scheme } from './scheme.ts'
 
 export type AuthenticatorOptions = {
-  readonly keys: readonly ApiKey[]
-  /** Epoch milliseconds. @default Date.now */
-  readonly clock?: () => number
+  /**
+   * In order of precedence. ERC-8128 and client certificates come before bearer tokens, so that a request which holds both
+   * is never let in by the weaker one.
+   */
+  readonly schemes: readonly Scheme[]
 }
 
 export type Authenticator = {
   /**
-   * @throws AuthError AUTH_CREDENTIALS_MISSING, AUTH_KEY_UNKNOWN, AUTH_KEY_DISABLED, AUTH_KEY_EXPIRED
+   * A promise only when the deciding scheme needs one.
+   * @throws AuthError whatever the scheme says; AUTH_CREDENTIALS_MISSING, AUTH_KEY_UNKNOWN when none knows the credentials
    */
-  readonly authenticate: (credentials: Credentials) => Caller
+  readonly authenticate: (request: AuthRequest) => Caller | Promise<Caller>
 }
 
-type Entry = {
-  readonly digest: Buffer
-  readonly caller: Caller
-  readonly enabled: boolean
-  readonly expiresAt: number
-}
-
-/** @throws TypeError when two keys share an id or a secret, or a key has no known form: nobody calls with such a list. */
-export function createAuthenticator({ keys, clock = Date.now }: AuthenticatorOptions): Authenticator {
-  const entries = indexByPrefix(keys)
-  return {
-    authenticate(credentials) {
-      if (credentials.scheme === 'none') {
-        throw new AuthError('AUTH_CREDENTIALS_MISSING', 'send an API key: "Authorization: Bearer <key>" or "X-API-Key"')
-      }
-      const digest = hash('sha256', credentials.key, 'buffer')
-      const entry = find(entries.get(digest.readUInt32BE(0)), digest)
-      // These two are told only to somebody who holds the key.
-      if (!entry.enabled) throw new AuthError('AUTH_KEY_DISABLED', 'this API key is disabled')
-      if (entry.expiresAt !== Infinity && clock() >= entry.expiresAt) {
-        throw new AuthError('AUTH_KEY_EXPIRED', 'this API key has expired')
-      }
-      return entry.caller
-    },
+export function createAuthenticator({ schemes }: AuthenticatorOptions): Authenticator {
+  const ask = (request: AuthRequest, from: number): Caller | Promise<Caller> => {
+    const scheme = schemes[from]
+    if (scheme === undefined) return refuse(request)
+    const answer = scheme.authenticate(request)
+    if (answer instanceof Promise) return answer.then((caller) => caller ?? ask(request, from + 1))
+    return answer ?? ask(request, from + 1)
   }
+  return { authenticate: (request) => ask(request, 0) }
 }
 
-/**
- * How long the table look-up takes tells which 32-bit prefixes exist, of digests: to use that, one would have to
- * choose the digest of a guess, and the guess still has to be a 256-bit secret. The rest is compared in constant time.
- */
-function find(candidates: readonly Entry[] | undefined, digest: Buffer): Entry {
-  if (candidates !== undefined) {
-    for (const entry of candidates) if (timingSafeEqual(entry.digest, digest)) return entry
+function refuse({ headers }: AuthRequest): never {
+  if (readCredentials(headers).scheme === 'none') {
+    throw new AuthError('AUTH_CREDENTIALS_MISSING', 'send an API key: "Authorization: Bearer <key>" or "X-API-Key"')
   }
-  throw new AuthError('AUTH_KEY_UNKNOWN', 'this API key is not known here')
-}
-
-function indexByPrefix(keys: readonly ApiKey[]): ReadonlyMap<number, readonly Entry[]> {
-  const ids = new Set<string>()
-  const byPrefix = new Map<number, Entry[]>()
-  for (const key of keys) {
-    if (ids.has(key.id)) throw new TypeError(`two keys have the id "${key.id}"`)
-    ids.add(key.id)
-    const digest = digestOf(key)
-    const prefix = digest.readUInt32BE(0)
-    const neighbours = byPrefix.get(prefix) ?? []
-    const twin = neighbours.find((entry) => entry.digest.equals(digest))
-    if (twin !== undefined) throw new TypeError(`the keys "${twin.caller.keyId}" and "${key.id}" are the same secret`)
-    const caller: Caller = Object.freeze({
-      id: key.consumerId,
-      name: key.name,
-      keyId: key.id,
-      roles: Object.freeze([...key.roles]),
-      scheme: 'api-key',
-    })
-    const { enabled = true, expiresAt = Infinity } = key
-    byPrefix.set(prefix, [...neighbours, { digest, caller, enabled, expiresAt }])
-  }
-  return byPrefix
-}
-
-function digestOf({ id, key, expiresAt }: ApiKey): Buffer {
-  // NaN compares as "not yet": a date nobody could read must not make a key immortal.
-  if (expiresAt !== undefined && !Number.isFinite(expiresAt))
-    throw new TypeError(`the key "${id}" has no readable expiresAt`)
-  if (/^sha256:[0-9a-f]{64}$/.test(key)) return Buffer.from(key.slice('sha256:'.length), 'hex')
-  if (/^gw_./.test(key)) return hash('sha256', key, 'buffer')
-  throw new TypeError(`the key "${id}" is neither "sha256:<64 hex digits>" nor "gw_…"`)
+  throw new AuthError('AUTH_KEY_UNKNOWN', 'these credentials are not known here')
 }

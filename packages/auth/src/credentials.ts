@@ -3,12 +3,10 @@
  * Never from the query: URLs end up in logs, histories and Referer headers (RFC 6750 §5.3, OAuth 2.1 §5.1.1).
  */
 import { AuthError } from './errors.ts'
+import type { RequestHeaders } from './request.ts'
 
-/** Claimed, not yet believed: see `createAuthenticator`. */
+/** Claimed, not yet believed. */
 export type Credentials = { readonly scheme: 'api-key'; readonly key: string } | { readonly scheme: 'none' }
-
-/** The headers of node:http's `IncomingMessage`: names in lower case. */
-export type RequestHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
 
 /** Longest accepted key. What is longer is refused before it costs a hash. */
 const MAX_KEY_CHARS = 512

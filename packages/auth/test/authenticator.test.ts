@@ -1,10 +1,13 @@
 import {
   AuthError,
+  createApiKeys,
   createAuthenticator,
   generateApiKey,
   hashApiKey,
-  readCredentials,
   type ApiKey,
+  type AuthRequest,
+  type Caller,
+  type RequestHeaders,
 } from '@mcp-gateway/auth'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -21,17 +24,27 @@ const entry = (changes: Partial<ApiKey>): ApiKey => ({
   ...changes,
 })
 
+const request = (headers: RequestHeaders): AuthRequest => ({ method: 'POST', url: 'http://gateway.test/mcp', headers })
+
 const ask = (keys: readonly ApiKey[], key: string | undefined, now = 1000): unknown => {
-  const authenticator = createAuthenticator({ keys, clock: () => now })
+  const authenticator = createAuthenticator({ schemes: [createApiKeys({ keys, clock: () => now })] })
   try {
-    return authenticator.authenticate(readCredentials({ 'x-api-key': key }))
+    return authenticator.authenticate(request({ 'x-api-key': key }))
   } catch (error) {
     if (!(error instanceof AuthError)) throw error
     return error.code
   }
 }
 
-const caller = { id: 'agent-1', name: 'My Agent', keyId: 'key-1', roles: ['reader', 'writer'], scheme: 'api-key' }
+const caller: Caller = {
+  id: 'agent-1',
+  name: 'My Agent',
+  keyId: 'key-1',
+  tenantId: 'default',
+  roles: ['reader', 'writer'],
+  attributes: {},
+  scheme: 'api-key',
+}
 
 describe('authenticate', () => {
   test('knows the holder of a hashed key', () => {
@@ -71,19 +84,19 @@ describe('authenticate', () => {
 
   test('looks at the clock on every call', () => {
     let now = 4
-    const { authenticate } = createAuthenticator({ keys: [entry({ expiresAt: 5 })], clock: () => now })
-    const credentials = readCredentials({ authorization: `Bearer ${first.key}` })
+    const { authenticate } = createApiKeys({ keys: [entry({ expiresAt: 5 })], clock: () => now })
+    const credentials = request({ authorization: `Bearer ${first.key}` })
     expect(authenticate(credentials)).toEqual(caller)
     now = 5
     expect(() => authenticate(credentials)).toThrow(AuthError)
   })
 
   test('gives the same frozen Caller each time', () => {
-    const { authenticate } = createAuthenticator({ keys: [entry({})] })
-    const credentials = readCredentials({ authorization: `Bearer ${first.key}` })
+    const { authenticate } = createApiKeys({ keys: [entry({})] })
+    const credentials = request({ authorization: `Bearer ${first.key}` })
     const one = authenticate(credentials)
     expect(authenticate(credentials)).toBe(one)
-    expect(Object.isFrozen(one) && Object.isFrozen(one.roles)).toBe(true)
+    expect(Object.isFrozen(one) && Object.isFrozen((one as Caller).roles)).toBe(true)
   })
 
   test('digests that share their look-up prefix stay apart', () => {
@@ -99,15 +112,15 @@ describe('authenticate', () => {
 
   test('later changes to the given list change nothing', () => {
     const roles = ['reader']
-    const { authenticate } = createAuthenticator({ keys: [entry({ roles })] })
+    const { authenticate } = createApiKeys({ keys: [entry({ roles })] })
     roles.push('admin')
-    expect(authenticate(readCredentials({ 'x-api-key': first.key })).roles).toEqual(['reader'])
+    expect(authenticate(request({ 'x-api-key': first.key }))).toMatchObject({ roles: ['reader'] })
   })
 
   test('no message repeats the key', () => {
-    const { authenticate } = createAuthenticator({ keys: [entry({ enabled: false })] })
+    const { authenticate } = createApiKeys({ keys: [entry({ enabled: false })] })
     for (const key of [first.key, second.key]) {
-      expect(() => authenticate({ scheme: 'api-key', key })).toThrow(
+      expect(() => authenticate(request({ 'x-api-key': key }))).toThrow(
         expect.objectContaining({ message: expect.not.stringContaining(key.slice(3)) }),
       )
     }
@@ -140,7 +153,7 @@ describe('authenticate', () => {
   })
 })
 
-describe('createAuthenticator', () => {
+describe('createApiKeys', () => {
   test.each<[string, readonly ApiKey[], RegExp]>([
     ['two keys with one id', [entry({}), entry({ key: second.hash })], /two keys have the id "key-1"/],
     ['one hash twice', [entry({}), entry({ id: 'key-2' })], /"key-1" and "key-2" are the same secret/],
@@ -151,12 +164,12 @@ describe('createAuthenticator', () => {
     ['a hash in capitals', [entry({ key: first.hash.toUpperCase() })], /neither/],
     ['a date nobody could read', [entry({ expiresAt: Number.NaN })], /no readable expiresAt/],
   ])('refuses %s', (_, keys, message) => {
-    expect(() => createAuthenticator({ keys })).toThrow(TypeError)
-    expect(() => createAuthenticator({ keys })).toThrow(message)
+    expect(() => createApiKeys({ keys })).toThrow(TypeError)
+    expect(() => createApiKeys({ keys })).toThrow(message)
   })
 
   test('the refusal does not repeat the secret', () => {
-    expect(() => createAuthenticator({ keys: [entry({ key: 'hunter2-secret' })] })).toThrow(
+    expect(() => createApiKeys({ keys: [entry({ key: 'hunter2-secret' })] })).toThrow(
       expect.objectContaining({ message: expect.not.stringContaining('hunter2') }),
     )
   })
