@@ -1,4 +1,5 @@
 /** The audit log as a gateway has it: opened, started with an entry, and closed with one. */
+import type { Redactor } from '@mcp-gateway/policy'
 import type { Config } from './config.ts'
 import type { ServerIdentity } from './ledger-entry.ts'
 import { createLedgerKeys, type LedgerKeys } from './ledger-keys.ts'
@@ -22,7 +23,8 @@ export type GatewayLedgerOptions = {
   readonly config: Config
   readonly database: string
   readonly version: string
-  readonly server: (id: string) => Server | undefined
+  readonly server: (tenantId: string, id: string) => Server | undefined
+  readonly redactor: () => Redactor
   readonly logger: Logger
 }
 
@@ -32,8 +34,9 @@ export async function openGatewayLedger(options: GatewayLedgerOptions): Promise<
   if (!config.audit.enabled) return undefined
   const file = auditFileOf(options.database)
   const opened = await openLedgerLog(file)
-  const identify = (id: string): ServerIdentity | undefined => identityOf(options.server(id))
-  const ledger = createLedger({ ...opened, config: config.audit, identify, logger })
+  const identify = (tenantId: string, id: string): ServerIdentity | undefined =>
+    identityOf(options.server(tenantId, id))
+  const ledger = createLedger({ ...opened, config: { ...config.audit, redactor: options.redactor }, identify, logger })
   const logins = createRefusedLogins((input) => void ledger.note(input))
   let hasStarted = false
   return {

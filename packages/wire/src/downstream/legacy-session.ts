@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context, SessionBackend } from '../backend.ts'
 import { LEGACY_VERSIONS } from '../era.ts'
 import { WireError } from '../errors.ts'
+import { responseOf } from '../exchange.ts'
 import { single } from '../headers.ts'
 import {
   idKey,
@@ -74,11 +75,7 @@ export function createLegacySession<C extends Context>(options: LegacySessionOpt
     running.set(key, abort)
     try {
       const exchange = backend.request(message, context, { signal: abort.signal })
-      for (;;) {
-        const next = await exchange.next()
-        if (next.done) return next.value
-        stream.send(next.value)
-      }
+      return await responseOf(exchange, (said) => stream.send(said))
     } catch (error) {
       // basic/utilities/cancellation: a cancelled request is not answered.
       if (abort.signal.aborted) return undefined
