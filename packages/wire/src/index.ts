@@ -68,7 +68,7 @@ export {
   type EndpointOptions,
   type HttpEndpoint,
 } from './downstream/http-endpoint.ts'
-export { describeWireFailure, type DescribeFailure, type Failure } from './downstream/http-reply.ts'
+export { describeWireFailure, readBody, type DescribeFailure, type Failure } from './downstream/http-reply.ts'
 export {
   isShortened,
   joinName,
