@@ -74,7 +74,9 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   let ownTools: readonly OwnTool[] = []
   const own = createOwnServer(() => ownTools)
   const discovery = createDiscovery({ config: () => config, servers, store, ownTools: own.list })
-  const reports = createLedgerReports(audit && { reader: audit.ledger, keys: audit.keys, file: audit.file })
+  const reports = createLedgerReports(
+    audit && { reader: audit.ledger, keys: audit.keys, file: audit.file, exports: audit.exports },
+  )
   ownTools = createOwnTools({ servers, discovery, pipeline, reports, maxDepth: () => config.limits.maxDepth })
   const ends = {
     all: createEndpoint(allServersBackend({ servers, discovery, own, clientInfo, pipeline, logger }), config, logger),

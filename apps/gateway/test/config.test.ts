@@ -56,6 +56,8 @@ describe('parseConfig', () => {
         arguments: 'full',
         responses: 'full',
         maxBodyBytes: 16_384,
+        checkpointIntervalMs: 60_000,
+        export: [],
       },
       log: { level: 'info' },
     })

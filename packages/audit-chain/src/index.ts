@@ -31,6 +31,7 @@ export {
   type Sealed,
   type SealedEntry,
   type StoredCheckpoint,
+  type StoredCursor,
   type StoredEntry,
   type StoredFields,
   type TileNode,

@@ -2,6 +2,7 @@
  * A file of records that is never left with half of one: each batch is written behind the last whole record and flushed,
  * and what `kill -9` or a full disk cut off is cut away when the file is opened again. One writer at a time.
  */
+import { existsSync } from 'node:fs'
 import { mkdir, open, readdir, rename, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import { AuditError } from '../errors.ts'
@@ -85,6 +86,7 @@ export function createRecordFile(options: RecordFileOptions): RecordFile {
       }
     },
     async count() {
+      if (current === undefined && !existsSync(path)) return 0
       current ??= await begin()
       return current.lines
     },
