@@ -1,12 +1,13 @@
 /**
  * The shape of gateway.yaml, said once: it checks the file and it is the JSON Schema that editors read.
- * zod stays inside this file and those it is put together from; what leaves it is `Config`, plain problems and plain JSON.
+ * zod stays inside this file and its sections; what leaves it is `Config`, plain problems and plain JSON.
  */
 import { DEFAULT_TENANT } from '@mcp-gateway/auth'
 import { z } from 'zod'
 import type { Config, KeyConfig, ServerConfig } from './config.ts'
-import { digits, flag, text, texts, wholeNumber } from './config-fields.ts'
 import { nearest, type Path, type Problem } from './config-findings.ts'
+import { auditSchema, toAudit } from './config-audit.ts'
+import { digits, flag, isHttpUrl, text, texts, wholeNumber } from './config-values.ts'
 import { policyShape } from './policy-schema.ts'
 
 const names = 'Letters, digits, "-", "_" and "."; at most 64.'
@@ -122,36 +123,7 @@ const fileSchema = z.strictObject({
   discoveryThreshold: wholeNumber(1, 1_000_000, 1000, 'With more tools than this, `discovery: all` becomes opt-in.'),
   limits: limitsSchema.prefault({}).describe('What one caller, message or session may use up.'),
   ...policyShape,
-  audit: z
-    .strictObject({
-      enabled: flag(true, 'Record every call in an append-only log that shows when it was changed.'),
-      mode: z
-        .enum(['sync', 'async'])
-        .default('sync')
-        .describe('sync: the answer leaves when its entry is on the disk. async: it does not wait.'),
-      onFailure: z
-        .enum(['closed', 'open'])
-        .default('closed')
-        .describe('When an entry cannot be written. closed: the call gets an error instead. open: it gets its answer.'),
-      arguments: z
-        .enum(['full', 'redacted', 'hash'])
-        .default('redacted')
-        .describe(
-          'What is kept of arguments, in a part of the entry that can be erased. redacted: less what `redaction` finds in logs.',
-        ),
-      responses: z
-        .enum(['full', 'redacted', 'hash'])
-        .default('redacted')
-        .describe('What is kept of results, likewise.'),
-      maxBodyBytes: wholeNumber(
-        0,
-        262_144,
-        16_384,
-        'Bytes kept of arguments and of a result; the entry says what was cut.',
-      ),
-    })
-    .prefault({})
-    .describe('The audit log: audit.db beside gateway.db. A change takes a restart.'),
+  audit: auditSchema,
   log: z
     .strictObject({
       level: z
@@ -167,12 +139,19 @@ const fileSchema = z.strictObject({
 export function checkShape(value: unknown): { readonly config: Config } | { readonly problems: readonly Problem[] } {
   const parsed = fileSchema.safeParse(withoutEmpty(value))
   if (!parsed.success) return { problems: parsed.error.issues.flatMap(toProblems) }
-  const { $schema: _, auth, servers, ...rest } = parsed.data
-  return { config: { ...rest, auth: { ...auth, keys: auth.keys.map(toKey) }, servers: servers.map(toServer) } }
+  const { $schema: _, auth, servers, audit, ...rest } = parsed.data
+  return {
+    config: {
+      ...rest,
+      audit: toAudit(audit),
+      auth: { ...auth, keys: auth.keys.map(toKey) },
+      servers: servers.map(toServer),
+    },
+  }
 }
 
 const sections = new Set(
-  'auth keys servers limits log audit rateLimit ipFilter toolGuard trustedProxies allowedHosts allowedOrigins roles tags args env headers tools'.split(
+  'auth keys servers limits log audit export rateLimit ipFilter toolGuard trustedProxies allowedHosts allowedOrigins roles tags args env headers tools'.split(
     ' ',
   ),
 )
@@ -261,14 +240,14 @@ function inWords(issue: z.core.$ZodIssue): string {
 function knownKeys(path: Path): string[] {
   let schema: unknown = configJsonSchema()
   for (const step of path) {
-    const { items, properties } = Object(schema) as { items?: unknown; properties?: Record<string, unknown> }
-    schema = typeof step === 'number' ? items : properties?.[step]
+    const { items } = Object(schema) as { items?: unknown }
+    schema = typeof step === 'number' ? items : propertiesOf(schema)[step]
   }
-  return Object.keys(Object((Object(schema) as { properties?: unknown }).properties))
+  return Object.keys(propertiesOf(schema))
 }
 
-function isHttpUrl(value: string): boolean {
-  const url = URL.parse(value)
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return false
-  return url.username === '' && url.password === '' && url.hash === ''
+/** Of a thing that is one of several kinds, those of all kinds. */
+function propertiesOf(schema: unknown): Record<string, unknown> {
+  const { properties = {}, oneOf = [] } = Object(schema) as { properties?: object; oneOf?: unknown[] }
+  return Object.assign({}, properties, ...oneOf.map(propertiesOf)) as Record<string, unknown>
 }

@@ -12,6 +12,7 @@
  */
 import { dirname, resolve } from 'node:path'
 import { LineCounter, parseDocument, visit, type Alias, type Document } from 'yaml'
+import type { ExportConfig } from './config-audit.ts'
 import { checkAcross } from './config-checks.ts'
 import { ConfigError, locate, type ConfigFinding, type Problem } from './config-findings.ts'
 import { checkShape } from './config-schema.ts'
@@ -118,6 +119,13 @@ export type Config = {
     readonly arguments: 'full' | 'redacted' | 'hash'
     readonly responses: 'full' | 'redacted' | 'hash'
     readonly maxBodyBytes: number
+    /** Where the log may be: it is sent only to exports marked the same. */
+    readonly region?: string
+    /** After so many days fields are erased. */
+    readonly retentionDays?: number
+    /** 0: only when somebody asks. */
+    readonly checkpointIntervalMs: number
+    readonly export: readonly ExportConfig[]
   }
   readonly log: { readonly level: LogLevel }
 } & PolicySections
@@ -213,7 +221,11 @@ function rooted(config: Config, folder: string): Config {
   const servers = config.servers.map((server) =>
     server.transport === 'stdio' && server.cwd !== undefined ? { ...server, cwd: resolve(folder, server.cwd) } : server,
   )
-  return { ...config, servers }
+  const exports = config.audit.export.map((one): ExportConfig => {
+    if (one.type === 'jsonl' || one.type === 'csv') return { ...one, path: resolve(folder, one.path) }
+    return one.type === 'syslog' && one.ca !== undefined ? { ...one, ca: resolve(folder, one.ca) } : one
+  })
+  return { ...config, servers, audit: { ...config.audit, export: exports } }
 }
 
 function atStart(message: string): ConfigFinding {

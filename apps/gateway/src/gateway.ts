@@ -90,7 +90,9 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     store,
     ownTools: (context) => own.prefixed(pipeline.authority.shown(context, OWN_ID, 'tools', own.tools())),
   })
-  const reports = createLedgerReports(audit && { reader: audit.ledger, keys: audit.keys, file: audit.file })
+  const reports = createLedgerReports(
+    audit && { reader: audit.ledger, keys: audit.keys, file: audit.file, exports: audit.exports },
+  )
   ownTools = createOwnTools({ servers, discovery, pipeline, reports, maxDepth: () => config.limits.maxDepth })
   const ends = {
     all: createEndpoint(allServersBackend({ discovery, own, clientInfo, pipeline, logger }), config, logger),

@@ -1,6 +1,6 @@
 /** The keys of gateway.yaml that say who may do what, as far as their form goes. */
 import { z } from 'zod'
-import { digits, flag, text, texts } from './config-fields.ts'
+import { digits, flag, text, texts } from './config-values.ts'
 
 /** Read by @mcp-gateway/policy, which says what is wrong in them (policy-config.ts). */
 const policySection = z.array(z.record(z.string(), z.unknown()))

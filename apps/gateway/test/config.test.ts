@@ -58,6 +58,8 @@ describe('parseConfig', () => {
         arguments: 'redacted',
         responses: 'redacted',
         maxBodyBytes: 16_384,
+        checkpointIntervalMs: 60_000,
+        export: [],
       },
       log: { level: 'info' },
     })

@@ -1,4 +1,4 @@
-/** Single values of gateway.yaml, each with what an editor shows of it. */
+/** Single values of gateway.yaml, as more than one section has them. */
 import { z } from 'zod'
 
 /** `${PORT}` gives a string, so digits are a number here. */
@@ -28,3 +28,9 @@ function word(value: unknown): unknown {
 export const text = (description: string): z.ZodString => z.string().min(1).max(4096).describe(description)
 export const texts = (description: string): z.ZodDefault<z.ZodArray<z.ZodString>> =>
   z.array(z.string()).default([]).describe(description)
+
+export function isHttpUrl(value: string): boolean {
+  const url = URL.parse(value)
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return false
+  return url.username === '' && url.password === '' && url.hash === ''
+}
