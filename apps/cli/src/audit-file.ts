@@ -1,14 +1,16 @@
 /** Which audit log is meant, and how what goes wrong with it is told. */
 import { resolve } from 'node:path'
-import { auditFileOf } from '@mcp-gateway/gateway/ledger'
+import { auditFileOf, tenantFolder } from '@mcp-gateway/gateway/ledger'
 import { databaseOf, requireConfig } from './config-file.ts'
 import type { Context } from './context.ts'
 import { CliError } from './errors.ts'
 
-export type AuditFileOptions = { readonly file?: string }
+export type AuditFileOptions = { readonly file?: string; readonly tenant?: string }
 
-export function auditFile(context: Context, { file }: AuditFileOptions): string {
-  return file === undefined ? auditFileOf(databaseOf(requireConfig(context))) : resolve(context.cwd, file)
+export function auditFile(context: Context, { file, tenant }: AuditFileOptions): string {
+  if (file !== undefined) return resolve(context.cwd, file)
+  const folder = tenant === undefined ? undefined : tenantFolder(tenant)
+  return auditFileOf(databaseOf(requireConfig(context)), folder)
 }
 
 /** A log that is not there is the commonest reason, and no bug. */

@@ -5,6 +5,7 @@ import type { Context } from './context.ts'
 type ContextOf = (command: Command) => Context
 
 const FILE = ['--file <audit.db>', 'the log to read (or the one beside the configuration)'] as const
+const TENANT = ['--tenant <id>', 'the log of another tenant than the default one'] as const
 
 export function addAuditCommands(
   program: Command,
@@ -22,6 +23,7 @@ export function addAuditCommands(
       .option('--from <time>', 'not before')
       .option('--to <time>', 'before')
       .option(...FILE)
+      .option(...TENANT)
 
   filtered(audit.command('log'))
     .description('list entries, newest first')
@@ -42,6 +44,7 @@ export function addAuditCommands(
     .option('--from <time>', 'not before')
     .option('--to <time>', 'before')
     .option(...FILE)
+    .option(...TENANT)
     .action(async (options, command) => {
       const { showStats } = await import('./commands/audit.ts')
       await showStats(contextOf(command), options)
@@ -51,6 +54,7 @@ export function addAuditCommands(
     .description('check every entry; exit code 0 intact, 1 tampered, 2 could not check')
     .option('--checkpoint <file>', 'a checkpoint that was kept elsewhere', collect)
     .option(...FILE)
+    .option(...TENANT)
     .addHelpText('after', examples('audit verify', 'audit verify --checkpoint kept-elsewhere.txt'))
     .action(async (options, command) => {
       const { verifyLog } = await import('./commands/audit-proof.ts')
@@ -71,6 +75,7 @@ export function addAuditCommands(
     .argument('<id>', 'of the entry')
     .description('prove that an entry is in the log, for mcp-gateway-verify; signs a checkpoint')
     .option(...FILE)
+    .option(...TENANT)
     .option('--bodies', 'with arguments and response')
     .action(async (id, options, command) => {
       const { proveEntry } = await import('./commands/audit-proof.ts')
@@ -80,6 +85,7 @@ export function addAuditCommands(
     .command('checkpoint')
     .description('sign the log as it is now; keep what is printed elsewhere')
     .option(...FILE)
+    .option(...TENANT)
     .addHelpText('after', examples('audit checkpoint > kept-elsewhere.txt'))
     .action(async (options, command) => {
       const { signCheckpoint } = await import('./commands/audit-proof.ts')
@@ -96,6 +102,7 @@ export function addAuditCommands(
     .requiredOption('--reason <reason>', 'a basis such as "GDPR Art. 17"; it stays in the log')
     .option('--by <who>', 'a role or a key id; it stays in the log', 'operator')
     .option(...FILE)
+    .option(...TENANT)
     .addHelpText('after', examples('audit erase --consumer agent-1 --reason "GDPR Art. 17"'))
     .action(async (options, command) => {
       const { eraseFields } = await import('./commands/audit-proof.ts')
@@ -108,6 +115,7 @@ export function addAuditCommands(
     .option('--from <time>', 'not before')
     .option('--to <time>', 'before')
     .option(...FILE)
+    .option(...TENANT)
     .addHelpText('after', examples('usage', 'usage agent-1 --json'))
     .action(async (consumer, options, command) => {
       const { showUsage } = await import('./commands/audit.ts')

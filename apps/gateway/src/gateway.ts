@@ -9,7 +9,7 @@ import { createDiscovery } from './discovery.ts'
 import { openEnablementStore } from './enablement-store.ts'
 import { createGuard } from './guard.ts'
 import { createHttpServer } from './http-server.ts'
-import { openGatewayLedger } from './ledger-open.ts'
+import { openTenantLedgers } from './ledger-tenants.ts'
 import { createLedgerReports } from './ledger-reports.ts'
 import { createLogger, type Logger } from './log.ts'
 import { createAuthorityOpener } from './open-authority.ts'
@@ -63,16 +63,16 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   if (config.audit.enabled && !isRecorded) logger.warn('no database was given: calls are not recorded')
   const redactor = () => pipeline.authority.redactor
   const audit = isRecorded
-    ? await openGatewayLedger({ config, database, version, server, redactor, logger })
+    ? await openTenantLedgers({ config, database, version, server, redactor, logger })
     : undefined
   if (config.policies === undefined && config.auth.type !== 'none')
     logger.info('no policies are configured: every caller may call every tool')
-  const calls = createRecorder(logger, audit?.ledger)
+  const calls = createRecorder(logger, audit && ((tenantId) => audit.get(tenantId)?.ledger))
   const pipeline: Pipeline = {
     authenticate: authenticatorOf(config),
     authority: await authorities.open(config),
     recorder: calls.record,
-    ...(audit && { readiness: audit.ledger.readiness }),
+    ...(audit && { readiness: audit.readiness }),
   }
   const store = openEnablementStore(database)
   let guard = createGuard(config)
@@ -90,9 +90,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     store,
     ownTools: (context) => own.prefixed(pipeline.authority.shown(context, OWN_ID, 'tools', own.tools())),
   })
-  const reports = createLedgerReports(
-    audit && { reader: audit.ledger, keys: audit.keys, file: audit.file, exports: audit.exports },
-  )
+  const reports = createLedgerReports(audit?.open)
   ownTools = createOwnTools({ servers, discovery, pipeline, reports, maxDepth: () => config.limits.maxDepth })
   const ends = {
     all: createEndpoint(allServersBackend({ discovery, own, clientInfo, pipeline, logger }), config, logger),
@@ -113,7 +111,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     endpoint: (serverId, tenantId) => (serverId === undefined ? ends.all : serverId === OWN_ID ? ends.own : table.endpoint(tenantId, serverId)), // prettier-ignore
     rest: () => (rest ??= openRest()),
     isStopping: () => stopping,
-    ...(audit && { onRefusedLogin: audit.onRefusedLogin }),
+    ...(audit && { onRefusedLogin: audit.main.onRefusedLogin }),
     logger,
   })
   try {
@@ -126,7 +124,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     await audit?.close()
     throw error
   }
-  await audit?.started()
+  await audit?.main.started()
   const { port } = http.address() as AddressInfo
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
   logger.info({ url, servers: table.count() }, 'listening')
@@ -144,7 +142,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     logger.level = config.log.level
     const changes = table.apply(config.servers)
     discovery.serversChanged()
-    await audit?.onReload(before, config, changes)
+    await audit?.main.onReload(before, config, changes)
     logger.info(changes, 'configuration reloaded')
     if (restart.length > 0) logger.warn({ settings: restart }, 'these settings take effect after a restart')
   }

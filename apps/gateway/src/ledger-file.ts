@@ -7,7 +7,7 @@ import { createLedgerKeys, type LedgerKeys } from './ledger-keys.ts'
 import type { LedgerReader } from './ledger-rows.ts'
 import { openLedgerLog } from './ledger-store.ts'
 
-export { auditFileOf } from './ledger-store.ts'
+export { auditFileOf, tenantFolder } from './ledger-store.ts'
 export { checkLedger } from './ledger-check.ts'
 export { bundleLedger, type BundleOptions } from './ledger-bundle.ts'
 export { exportCsv, type ExportOptions } from './ledger-export.ts'

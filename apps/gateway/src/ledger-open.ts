@@ -1,6 +1,7 @@
 /** The audit log as a gateway has it: opened, started with an entry, and closed with one. */
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { Redactor } from '@mcp-gateway/policy'
+import type { ExportConfig } from './config-audit.ts'
 import type { Config } from './config.ts'
 import type { ServerIdentity } from './ledger-entry.ts'
 import type { ExportState, LedgerExports } from './ledger-exports.ts'
@@ -26,6 +27,8 @@ export type GatewayLedger = {
 export type GatewayLedgerOptions = {
   readonly config: Config
   readonly database: string
+  /** A tenant's, below the database's. @default that of the database itself */
+  readonly folder: string | undefined
   readonly version: string
   readonly server: (tenantId: string, id: string) => Server | undefined
   readonly redactor: () => Redactor
@@ -36,7 +39,7 @@ export type GatewayLedgerOptions = {
 export async function openGatewayLedger(options: GatewayLedgerOptions): Promise<GatewayLedger | undefined> {
   const { config, version, logger } = options
   if (!config.audit.enabled) return undefined
-  const file = auditFileOf(options.database)
+  const file = auditFileOf(options.database, options.folder)
   const opened = await openLedgerLog(file, config.audit.region)
   const identify = (tenantId: string, id: string): ServerIdentity | undefined =>
     identityOf(options.server(tenantId, id))
@@ -74,17 +77,23 @@ export async function openGatewayLedger(options: GatewayLedgerOptions): Promise<
 
 /** Loaded for those who have some: the gateway listens sooner without. A file that an export names and is not there stops a start. */
 async function openExports(options: GatewayLedgerOptions, opened: OpenedLog): Promise<LedgerExports | undefined> {
-  const { config, database, version, logger } = options
+  const { config, database, folder, version, logger } = options
   if (config.audit.export.length === 0) return undefined
   try {
     const { createLedgerExports } = await import('./ledger-exports.ts')
-    const directory = join(dirname(auditFileOf(database)), 'exports')
+    const directory = join(dirname(auditFileOf(database, folder)), 'exports')
     const { store, log } = opened
-    return createLedgerExports({ exports: config.audit.export, store, origin: log.origin, directory, version, logger })
+    const exports = config.audit.export.map((one) => (folder === undefined ? one : exportInto(one, folder)))
+    return createLedgerExports({ exports, store, origin: log.origin, directory, version, logger })
   } catch (error) {
     opened[Symbol.dispose]()
     throw error
   }
+}
+
+/** Files belong to one log; whoever receives from several tells them apart by the log's name in each entry. */
+function exportInto(one: ExportConfig, folder: string): ExportConfig {
+  return 'path' in one ? { ...one, path: join(dirname(one.path), folder, basename(one.path)) } : one
 }
 
 function identityOf(server: Server | undefined): ServerIdentity | undefined {

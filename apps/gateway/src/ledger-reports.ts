@@ -7,10 +7,10 @@ import type { Caller } from '@mcp-gateway/auth'
 import { GatewayError } from './errors.ts'
 import { checkLedger } from './ledger-check.ts'
 import type { ExportState } from './ledger-exports.ts'
-import type { EntryProof, LedgerKeys } from './ledger-keys.ts'
+import type { EntryProof } from './ledger-keys.ts'
+import type { GatewayLedger } from './ledger-open.ts'
 import { queryLedger, type LedgerFilter, type LedgerPage } from './ledger-query.ts'
-import type { LedgerReader } from './ledger-rows.ts'
-import { createLedgerUsage, type LedgerStats, type UsageRow } from './ledger-usage.ts'
+import { createLedgerUsage, type LedgerStats, type LedgerSums, type UsageRow } from './ledger-usage.ts'
 
 export type Times = { readonly from?: number | undefined; readonly to?: number | undefined }
 export type Verification = {
@@ -31,58 +31,69 @@ export type LedgerReports = {
   prove(caller: Caller, id: string): Promise<EntryProof>
 }
 
-export type LedgerReportsOptions = {
-  readonly reader: LedgerReader
-  readonly keys: LedgerKeys
-  readonly file: string
-  readonly exports: () => Promise<ExportState[]>
-}
+/** `open`: the log of a tenant; each caller sees that of its own. */
+export function createLedgerReports(open: ((tenantId: string) => Promise<GatewayLedger>) | undefined): LedgerReports {
+  const known = new WeakMap<GatewayLedger, Report>()
 
-export function createLedgerReports(options: LedgerReportsOptions | undefined): LedgerReports {
-  const usage = options && createLedgerUsage(options.reader)
-  let checking: Promise<Verification> | undefined
-
-  const allow = (caller: Caller): LedgerReportsOptions & { readonly withBodies: boolean } => {
+  const allow = async (caller: Caller): Promise<Report & { readonly withBodies: boolean }> => {
     const withBodies = caller.roles.includes('auditor')
     if (!withBodies && !caller.roles.includes('admin'))
       throw new GatewayError('GATEWAY_ROLE_REQUIRED', 'this takes the role auditor or admin')
-    if (options === undefined) throw new GatewayError('GATEWAY_AUDIT_OFF', 'the audit log is switched off')
-    return { ...options, withBodies }
-  }
-  const sums = async (times: Times) =>
-    times.from === undefined && times.to === undefined ? usage?.all() : usage?.between(times.from, times.to)
-
-  const check = async ({ reader, file }: LedgerReportsOptions): Promise<Verification> => {
-    const { findings, size, rootHash, signedSize } = await checkLedger({ store: reader.store, origin: reader.log.origin, file }) // prettier-ignore
-    const root = Buffer.from(rootHash).toString('hex')
-    return { intact: findings.length === 0, entries: size, rootHash: root, signedEntries: signedSize, findings }
+    if (open === undefined) throw new GatewayError('GATEWAY_AUDIT_OFF', 'the audit log is switched off')
+    const log = await open(caller.tenantId)
+    const report = known.get(log) ?? createReport(log)
+    known.set(log, report)
+    return { ...report, withBodies }
   }
 
   return {
     async query(caller, query) {
-      const { reader, withBodies } = allow(caller)
-      return await readable(queryLedger(reader, { ...query, withBodies }))
+      const { log, withBodies } = await allow(caller)
+      return await readable(queryLedger(log.ledger, { ...query, withBodies }))
     },
     async stats(caller, times) {
-      const { exports } = allow(caller)
-      const found = await readable(sums(times))
-      if (found === undefined) throw new GatewayError('GATEWAY_AUDIT_OFF', 'the audit log is switched off')
-      return { ...found.stats, exports: await readable(exports()) }
+      const { log, sums } = await allow(caller)
+      return { ...(await readable(sums(times))).stats, exports: await readable(log.exports()) }
     },
     async usage(caller, times, consumer) {
-      allow(caller)
-      const rows = (await readable(sums(times)))?.usage ?? []
-      return consumer === undefined ? rows : rows.filter((row) => row.consumer === consumer)
+      const { sums } = await allow(caller)
+      const { usage } = await readable(sums(times))
+      return consumer === undefined ? usage : usage.filter((row) => row.consumer === consumer)
     },
     async verify(caller) {
-      // One at a time: it reads every entry there is.
-      const allowed = allow(caller)
-      return await readable((checking ??= check(allowed).finally(() => (checking = undefined))))
+      const { check } = await allow(caller)
+      return await readable(check())
     },
     async prove(caller, id) {
-      const { reader, keys } = allow(caller)
-      return await readable(keys.prove(reader.log, id))
+      const { log } = await allow(caller)
+      return await readable(log.keys.prove(log.ledger.log, id))
     },
+  }
+}
+
+/** What one log is asked. */
+type Report = {
+  readonly log: GatewayLedger
+  readonly sums: (times: Times) => Promise<LedgerSums>
+  readonly check: () => Promise<Verification>
+}
+
+function createReport(log: GatewayLedger): Report {
+  const { ledger, file } = log
+  const usage = createLedgerUsage(ledger)
+  let checking: Promise<Verification> | undefined
+
+  const check = async (): Promise<Verification> => {
+    const origin = ledger.log.origin
+    const { findings, size, rootHash, signedSize } = await checkLedger({ store: ledger.store, origin, file })
+    const root = Buffer.from(rootHash).toString('hex')
+    return { intact: findings.length === 0, entries: size, rootHash: root, signedEntries: signedSize, findings }
+  }
+  return {
+    log,
+    sums: ({ from, to }) => (from === undefined && to === undefined ? usage.all() : usage.between(from, to)),
+    // One at a time: it reads every entry there is.
+    check: () => (checking ??= check().finally(() => (checking = undefined))),
   }
 }
 

@@ -1,17 +1,18 @@
 /** Where the log of a gateway is: a SQLite file beside its database, with the key that signs its checkpoints. */
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { openLog, type AuditLog, type AuditStore } from '@mcp-gateway/audit-chain'
 import { createMemoryStore } from '@mcp-gateway/audit-chain/stores/memory'
 import { createSqliteStore, openSqlite } from '@mcp-gateway/audit-chain/stores/sqlite'
+import { DEFAULT_TENANT } from '@mcp-gateway/auth'
 import { GatewayError } from './errors.ts'
 
 export type OpenedLog = Disposable & { readonly store: AuditStore; readonly log: AuditLog }
 
-/** The file of the log beside the gateway's own database. */
-export function auditFileOf(database: string): string {
-  return database === ':memory:' ? database : join(dirname(database), 'audit.db')
+/** The file of the log beside the gateway's own database, or in a tenant's folder there. */
+export function auditFileOf(database: string, folder = ''): string {
+  return database === ':memory:' ? database : join(dirname(database), folder, 'audit.db')
 }
 
 /**
@@ -45,4 +46,11 @@ function openStore(file: string): { readonly store: AuditStore; readonly close: 
   closeSync(openSync(file, 'a', 0o600))
   const database = openSqlite(file)
   return { store: createSqliteStore({ database }), close: () => database.close() }
+}
+
+/** Below the database's folder. A name from a token is no path; one that could be something else becomes its hash. */
+export function tenantFolder(tenantId: string): string | undefined {
+  if (tenantId === DEFAULT_TENANT) return undefined
+  if (/^[a-z0-9][a-z0-9_-]{0,63}$/.test(tenantId)) return `tenants/${tenantId}`
+  return `tenants/.${createHash('sha256').update(tenantId).digest('hex').slice(0, 32)}`
 }

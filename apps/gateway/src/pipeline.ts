@@ -23,7 +23,7 @@ export type Pipeline = {
   authenticate: (request: AuthRequest) => Caller | Promise<Caller>
   authority: Authority
   /** Undefined while calls can be recorded; otherwise rejects, or resolves when they can again. */
-  readonly readiness?: () => Promise<void> | undefined
+  readonly readiness?: (tenantId: string) => Promise<void> | undefined
   readonly recorder: Recorder
 }
 
@@ -36,7 +36,7 @@ export function onRequest(request: AuthRequest, pipeline: Pipeline): Caller | Pr
 export async function* onCall(call: Call, pipeline: Pipeline): Exchange {
   using record = pipeline.recorder(call)
   try {
-    const unready = pipeline.readiness?.()
+    const unready = pipeline.readiness?.(call.caller.tenantId)
     if (unready !== undefined) await unready
     const allowed = pipeline.authority.authorize(call)
     const grant = record.granted(allowed instanceof Promise ? await allowed : allowed)

@@ -25,7 +25,7 @@ export type Recorder = (call: Call) => CallRecord
 
 export type CallRecorder = { readonly record: Recorder; readonly inFlight: () => number }
 
-export function createRecorder(logger: Logger, ledger?: Ledger): CallRecorder {
+export function createRecorder(logger: Logger, ledgerOf?: (tenantId: string) => Ledger | undefined): CallRecorder {
   let inFlight = 0
   const record: Recorder = (call) => {
     // A subscription has no end of its own: nobody waits for it when the gateway stops.
@@ -35,7 +35,7 @@ export function createRecorder(logger: Logger, ledger?: Ledger): CallRecorder {
     let grant: Grant | undefined
     let outcome: Outcome = { status: 'abandoned' }
     // A ping carries nothing and may come every second.
-    let isEntered = ledger === undefined || call.message.method === 'ping'
+    let isEntered = ledgerOf === undefined || call.message.method === 'ping'
     const endOf = (response?: JsonRpcResponse): CallEnd => {
       isEntered = true
       const latencyMs = performance.now() - from
@@ -47,7 +47,7 @@ export function createRecorder(logger: Logger, ledger?: Ledger): CallRecorder {
       granted: (given) => (grant = given),
       result(response) {
         outcome = outcomeOf(response)
-        const committed = isEntered ? undefined : ledger?.close(call, endOf(response))
+        const committed = isEntered ? undefined : ledgerOf?.(call.caller.tenantId)?.close(call, endOf(response))
         return committed === undefined ? response : committed.then(() => response)
       },
       fail(error) {
@@ -57,7 +57,7 @@ export function createRecorder(logger: Logger, ledger?: Ledger): CallRecorder {
         if (error instanceof PolicyError && error.rule !== undefined) outcome = { ...outcome, rule: error.rule }
         // A call that could not be recorded is one that could not be recorded, and not tried again as a failure.
         if (isEntered || code === 'GATEWAY_AUDIT_UNAVAILABLE') return told
-        const committed = ledger?.close(call, endOf())
+        const committed = ledgerOf?.(call.caller.tenantId)?.close(call, endOf())
         return (
           committed?.then(
             () => told,
@@ -67,7 +67,8 @@ export function createRecorder(logger: Logger, ledger?: Ledger): CallRecorder {
       },
       [Symbol.dispose]() {
         inFlight -= counts
-        if (!isEntered && outcome.code !== 'GATEWAY_AUDIT_UNAVAILABLE') ledger?.closeAbandoned(call, endOf())
+        if (!isEntered && outcome.code !== 'GATEWAY_AUDIT_UNAVAILABLE')
+          ledgerOf?.(call.caller.tenantId)?.closeAbandoned(call, endOf())
         const level = outcome === SERVED ? 'debug' : 'info'
         if (!logger.isLevelEnabled(level)) return
         const { message, caller, requestId, server } = call

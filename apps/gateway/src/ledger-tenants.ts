@@ -1,0 +1,74 @@
+/**
+ * A log for each tenant, in a folder of its own with keys and checkpoints of its own: nothing about one tenant can be learned
+ * from another's queries, proofs or files. What is no tenant's, starts and refused logins, is in the default tenant's.
+ */
+import { DEFAULT_TENANT } from '@mcp-gateway/auth'
+import { GatewayError } from './errors.ts'
+import { tenantFolder } from './ledger-store.ts'
+import { openGatewayLedger, type GatewayLedger, type GatewayLedgerOptions } from './ledger-open.ts'
+
+export type TenantLedgers = {
+  /** The default tenant's, which is always open. */
+  readonly main: GatewayLedger
+  /** One that is open. */
+  get(tenantId: string): GatewayLedger | undefined
+  /** Opens a tenant's log, with its first call. @throws GatewayError GATEWAY_AUDIT_UNAVAILABLE */
+  open(tenantId: string): Promise<GatewayLedger>
+  /** Undefined while calls of this tenant can be recorded. Otherwise rejects, or resolves when they can. */
+  readiness(tenantId: string): Promise<void> | undefined
+  close(): Promise<void>
+}
+
+export type TenantLedgersOptions = Omit<GatewayLedgerOptions, 'folder'>
+
+/** Logs that are open. The adversary is an issuer of tokens that makes up tenants. */
+const MAX_TENANTS = 1000
+
+/** Undefined when the configuration wants no log. @throws AuditError when the default tenant's can't be opened */
+export async function openTenantLedgers(options: TenantLedgersOptions): Promise<TenantLedgers | undefined> {
+  const main = await openGatewayLedger({ ...options, folder: undefined })
+  if (main === undefined) return undefined
+  const ready = new Map<string, GatewayLedger>([[DEFAULT_TENANT, main]])
+  const opening = new Map<string, Promise<GatewayLedger>>()
+
+  const openNew = async (tenantId: string): Promise<GatewayLedger> => {
+    if (ready.size + opening.size > MAX_TENANTS) throw unavailable(`more than ${MAX_TENANTS} tenants have a log`)
+    try {
+      const ledger = await openGatewayLedger({ ...options, folder: tenantFolder(tenantId) })
+      if (ledger === undefined) throw unavailable('the audit log is switched off')
+      await ledger.started()
+      ready.set(tenantId, ledger)
+      return ledger
+    } catch (cause) {
+      throw cause instanceof GatewayError ? cause : unavailable('the log of this tenant cannot be opened', cause)
+    } finally {
+      opening.delete(tenantId)
+    }
+  }
+  const open = async (tenantId: string): Promise<GatewayLedger> => {
+    const known = ready.get(tenantId) ?? opening.get(tenantId)
+    if (known !== undefined) return known
+    const begun = openNew(tenantId)
+    opening.set(tenantId, begun)
+    return begun
+  }
+
+  return {
+    main,
+    open,
+    get: (tenantId) => ready.get(tenantId),
+    readiness(tenantId) {
+      const known = ready.get(tenantId)
+      if (known !== undefined) return known.ledger.readiness()
+      return open(tenantId).then(({ ledger }) => ledger.readiness())
+    },
+    async close() {
+      await Promise.allSettled(opening.values())
+      await Promise.all(Array.from(ready.values(), (ledger) => ledger.close()))
+    },
+  }
+}
+
+function unavailable(message: string, cause?: unknown): GatewayError {
+  return new GatewayError('GATEWAY_AUDIT_UNAVAILABLE', message, { cause })
+}
