@@ -47,7 +47,11 @@ export function authentication(options: AuthenticationOptions): MiddlewareHandle
     }
     await next()
     // Hono gives what a handler threw to `onError`, and the middlewares around it only see what was made of it.
-    if (context.error instanceof AuthError) context.res = refusal(context.error, options)
+    if (context.error instanceof AuthError) {
+      // Hono gives a new response the headers of the one before.
+      context.res = undefined
+      context.res = refusal(context.error, options)
+    }
     return undefined
   }
 }
@@ -122,12 +126,15 @@ function toRequest(
 async function readBody(request: Request, maxBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of request.body ?? []) {
-    size += chunk.length
+  const reader = request.body?.getReader()
+  for (let read = await reader?.read(); read?.value !== undefined; read = await reader?.read()) {
+    size += read.value.length
     if (size > maxBytes) {
+      // Not waited for: the other copy of this stream is still open, and a copy's end comes with that of both.
+      void reader?.cancel()
       throw new AuthError('AUTH_CREDENTIALS_MALFORMED', `a signed body is longer than ${maxBytes} bytes`)
     }
-    chunks.push(chunk)
+    chunks.push(read.value)
   }
   return Buffer.concat(chunks)
 }

@@ -2,8 +2,8 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
-import { createAuthenticator, requireScopes, type Scheme } from '@mcp-gateway/auth'
-import { authentication, protectedResourceRoutes, type AuthEnv } from '@mcp-gateway/auth/hono'
+import { AuthError, createAuthenticator, requireScopes, type Scheme } from '@mcp-gateway/auth'
+import { authentication, protectedResourceRoutes, refusal, type AuthEnv } from '@mcp-gateway/auth/hono'
 import { Hono } from 'hono'
 import { close } from './issuer.ts'
 
@@ -23,19 +23,26 @@ export async function startGateway({ schemes, authorizationServer, answer }: Gat
   const resource = `${origin}/mcp`
   const app = new Hono<AuthEnv>()
   const authenticator = createAuthenticator({ schemes: schemes(resource) })
+  app.onError((error) => (error instanceof AuthError ? refusal(error) : new Response(String(error), { status: 500 })))
   app.use(
     protectedResourceRoutes({
       resources: [{ resource, authorizationServers: [authorizationServer], scopes: ['mcp:read'], name: 'Test' }],
     }),
   )
   app.use('/mcp', authentication({ authenticator, origin, resource, scopes: ['mcp:read'] }))
-  app.get('/mcp', (context) => context.json(context.get('caller')))
+  app.get('/mcp', (context) =>
+    // No stream of a server's own requests: MCP clients ask for one.
+    context.req.header('accept')?.includes('text/event-stream') === true
+      ? context.body(null, 405)
+      : context.json(context.get('caller')),
+  )
   app.post('/mcp', async (context) => {
+    const forward = context.req.raw.clone()
     const { method, params } = await context.req.json<{ method?: string; params?: { name?: string } }>()
     if (method === 'tools/call' && params?.name === 'write') {
       requireScopes(context.get('caller'), ['mcp:read', 'mcp:write'])
     }
-    return answer === undefined ? context.json(context.get('caller')) : answer(context.req.raw.clone())
+    return answer === undefined ? context.json(context.get('caller')) : answer(forward)
   })
   const listen = getRequestListener(app.fetch)
   server.on('request', (request, response) => void listen(request, response))

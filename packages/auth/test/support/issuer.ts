@@ -18,6 +18,8 @@ export type Issuer = AsyncDisposable & {
   readonly setDown: (isDown: boolean) => void
 }
 
+/** Where nobody listens: the browser of the tests stops there. */
+export const REDIRECT = 'http://127.0.0.1:9/callback'
 export const SECRET = 'machine-secret-machine-secret-machine-secret'
 export const TOKEN_TTL_MS = 300_000
 
@@ -93,11 +95,18 @@ const configuration: Configuration = {
       redirect_uris: [],
       response_types: [],
     },
+    // Registered by hand: registering itself, the SDK's client names the scopes of its first request, and this provider
+    // then refuses it any others, so that it could never step up.
+    {
+      client_id: 'agent',
+      token_endpoint_auth_method: 'none',
+      application_type: 'native',
+      redirect_uris: [REDIRECT],
+    },
   ],
   cookies: { keys: ['a cookie secret for tests'] },
   features: {
     devInteractions: { enabled: false },
-    registration: { enabled: true },
     clientCredentials: { enabled: true },
     resourceIndicators: {
       enabled: true,
