@@ -142,18 +142,16 @@ function toCaller(claims: Claims, token: string, issuer: CheckedIssuer): Caller 
 }
 
 /** jose checks the signature before the claims: when a token has expired is told only to who has a signed one. */
-function explain(error: unknown): unknown {
-  if (error instanceof errors.JWTExpired) {
-    return new AuthError('AUTH_TOKEN_EXPIRED', 'the token has expired', { cause: error.code })
+function explain(cause: unknown): AuthError {
+  if (cause instanceof AuthError) return cause
+  if (cause instanceof errors.JWTExpired) return new AuthError('AUTH_TOKEN_EXPIRED', 'the token has expired')
+  if (!(cause instanceof errors.JWTClaimValidationFailed)) {
+    // Also when the issuer's key is none that may be used, such as RSA with 1024 bits.
+    return new AuthError('AUTH_TOKEN_INVALID', 'the signature of the token is not good', { cause })
   }
-  if (error instanceof errors.JWTClaimValidationFailed) {
-    return error.claim === 'aud'
-      ? new AuthError('AUTH_TOKEN_AUDIENCE', 'the token is for somebody else: its audience is not this gateway')
-      : invalid(
-          error.claim === 'nbf' ? 'the token is not valid yet' : `the claim "${error.claim}" is not as it must be`,
-        )
-  }
-  return error instanceof errors.JOSEError ? invalid('the signature of the token is not good') : error
+  return cause.claim === 'aud'
+    ? new AuthError('AUTH_TOKEN_AUDIENCE', 'the token is for somebody else: its audience is not this gateway')
+    : invalid(cause.claim === 'nbf' ? 'the token is not valid yet' : `the claim "${cause.claim}" is not as it must be`)
 }
 
 function invalid(message: string): AuthError {
