@@ -62,3 +62,10 @@ export function readList(claims: Claims, name: string): readonly string[] {
   }
   return list.filter((item): item is string => typeof item === 'string' && item !== '')
 }
+
+/** All of a value that came from JSON: a remembered `Caller` is everybody's, and nobody may write into it. */
+export function freezeDeep(value: unknown): unknown {
+  if (typeof value === 'object' && value !== null)
+    for (const part of Object.values(Object.freeze(value))) freezeDeep(part)
+  return value
+}

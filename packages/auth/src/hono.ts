@@ -33,12 +33,16 @@ export type MetadataOptions = {
 const MAX_BODY_BYTES = 4_194_304
 const WELL_KNOWN = '/.well-known/oauth-protected-resource'
 
-/** An `AuthError` thrown behind it, as by `requireScopes`, is answered here too. */
+/**
+ * An `AuthError` thrown behind it, as by `requireScopes`, is answered here too.
+ * @throws TypeError when the origin is not a URL
+ */
 export function authentication(options: AuthenticationOptions): MiddlewareHandler<AuthEnv> {
   const { authenticator, requiredScopes = options.scopes ?? [] } = options
+  const { origin } = new URL(options.origin)
   return async (context, next) => {
     try {
-      const caller = await authenticator.authenticate(toRequest(context, options))
+      const caller = await authenticator.authenticate(toRequest(context, origin, options))
       requireScopes(caller, requiredScopes)
       context.set('caller', caller)
     } catch (error) {
@@ -106,10 +110,8 @@ function fromList(resources: readonly ProtectedResource[]): (path: string) => Pr
   return (path) => byPath.get(path) ?? (path === '' ? resources[0] : undefined)
 }
 
-function toRequest(
-  context: Context,
-  { origin, peer, maxBodyBytes = MAX_BODY_BYTES }: AuthenticationOptions,
-): AuthRequest {
+function toRequest(context: Context, origin: string, options: AuthenticationOptions): AuthRequest {
+  const { peer, maxBodyBytes = MAX_BODY_BYTES } = options
   const { raw } = context.req
   const { pathname, search } = new URL(raw.url)
   let body: Promise<Uint8Array> | undefined

@@ -62,13 +62,15 @@ export function createIssuerKeys(options: IssuerKeysOptions): IssuerKeys {
   }
 
   const current = async (): Promise<KeySet> => {
-    if (keys !== undefined && clock() - keys.fetchedAt < maxAgeMs) return keys
-    try {
-      return await refresh()
-    } catch (error) {
-      if (keys !== undefined && clock() - keys.fetchedAt < maxStaleMs) return keys
-      throw error
-    }
+    const known = keys
+    const ageMs = known === undefined ? Infinity : clock() - known.fetchedAt
+    if (known !== undefined && ageMs < maxAgeMs) return known
+    const hasFailed = failure !== undefined
+    const fresh = refresh()
+    if (known === undefined || ageMs >= maxStaleMs) return fresh
+    const kept = fresh.catch(() => known)
+    // An issuer that hangs is waited for once, and not by one request after the other, while its old keys count.
+    return hasFailed ? known : kept
   }
 
   return async (header) => {

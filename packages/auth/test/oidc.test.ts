@@ -1,5 +1,5 @@
-import { createHmac } from 'node:crypto'
-import { createOidc, type AuthRequest, type OidcOptions, type Scheme } from '@mcp-gateway/auth'
+import { createHmac, createSign, generateKeyPairSync } from 'node:crypto'
+import { createOidc, type AuthRequest, type Caller, type OidcOptions, type Scheme } from '@mcp-gateway/auth'
 import fc from 'fast-check'
 import { exportJWK, exportSPKI, generateKeyPair, importJWK, SignJWT, type CryptoKey, type JWK } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -320,6 +320,51 @@ describe('without a network', () => {
     const before = fetches
     expect(await ask(scheme, claims)).toBe('AUTH_ISSUER_UNAVAILABLE')
     expect(fetches).toBe(before)
+  })
+
+  test('old keys count for as long as said while their issuer is away, and nobody waits for it again and again', async () => {
+    let at = now
+    let isDown = false
+    let hangs = 0
+    const fetch = (url: string, { signal }: RequestInit): Promise<Response> => {
+      if (!isDown) return idp()(url)
+      hangs += 1
+      return new Promise((_resolve, reject) => {
+        signal?.addEventListener('abort', () => reject(signal.reason as Error))
+      })
+    }
+    const scheme = open({ fetch, clock: () => at, rememberMs: 0, timeoutMs: 50 })
+    const late = { ...claims, exp: now / 1000 + 100_000 }
+    expect(await ask(scheme, late)).toMatchObject({ name: 'alice' })
+    isDown = true
+    at = now + 600_000
+    expect(await ask(scheme, late)).toMatchObject({ name: 'alice' })
+    const before = hangs
+    at += 2000
+    const started = performance.now()
+    for (let call = 0; call < 20; call++) expect(await ask(scheme, late)).toMatchObject({ name: 'alice' })
+    expect(performance.now() - started).toBeLessThan(500)
+    expect(hangs - before).toBeLessThanOrEqual(3)
+    at = now + 3_600_000
+    expect(await ask(scheme, late)).toBe('AUTH_ISSUER_UNAVAILABLE')
+    isDown = false
+    at += 2000
+    expect(await ask(scheme, late)).toMatchObject({ name: 'alice' })
+  })
+
+  test('a key too weak to be used makes no token good', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 })
+    const start = `${encode({ alg: 'RS256' })}.${encode(claims)}`
+    const token = `${start}.${createSign('sha256').update(start).sign(privateKey).toString('base64url')}`
+    const scheme = open({ fetch: idp({ keys: [publicKey.export({ format: 'jwk' })] }) })
+    await expect(scheme.authenticate(bearer(token))).rejects.toMatchObject({ code: 'AUTH_TOKEN_INVALID' })
+  })
+
+  test('nobody can write into a Caller that others are given', async () => {
+    const scheme = open({}, { claims: { attributes: { team: 'team' } } })
+    const caller = (await ask(scheme, { ...claims, team: { roles: ['a'] } })) as Caller
+    expect(caller.attributes['team']).toEqual({ roles: ['a'] })
+    expect(() => (caller.attributes['team'] as { roles: string[] }).roles.push('admin')).toThrow(TypeError)
   })
 
   test.each<[string, Record<string, unknown>, string]>([

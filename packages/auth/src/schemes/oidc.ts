@@ -5,7 +5,7 @@
 import { hash } from 'node:crypto'
 import { errors, jwtVerify } from 'jose'
 import type { Caller } from '../caller.ts'
-import { readClaim, readList, readText, requireText, type Claims } from '../claims.ts'
+import { freezeDeep, readClaim, readList, readText, requireText, type Claims } from '../claims.ts'
 import { readBearer } from '../credentials.ts'
 import { AuthError } from '../errors.ts'
 import type { Fetch } from '../fetch-json.ts'
@@ -125,7 +125,7 @@ function toCaller(claims: Claims, token: string, issuer: CheckedIssuer): Caller 
   const attributes: Record<string, unknown> = { issuer: issuer.issuer, ...(clientId !== undefined && { clientId }) }
   for (const [name, claim] of Object.entries(names.attributes ?? {})) {
     const value = readClaim(claims, claim)
-    if (value !== undefined) attributes[name] = value
+    if (value !== undefined) attributes[name] = freezeDeep(value)
   }
   return Object.freeze({
     id: issuer.idPrefix + id,
