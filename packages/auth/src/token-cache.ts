@@ -19,6 +19,7 @@ export type TokenCacheOptions = {
 }
 
 export function createTokenCache({ clock, rememberMs, maxTokens }: TokenCacheOptions): TokenCache {
+  if (rememberMs <= 0 || maxTokens <= 0) return { get: () => undefined, set: () => undefined }
   const entries = new Map<string, { readonly caller: Caller; readonly until: number }>()
   return {
     get(token) {
@@ -30,7 +31,6 @@ export function createTokenCache({ clock, rememberMs, maxTokens }: TokenCacheOpt
       return undefined
     },
     set(token, caller) {
-      if (rememberMs <= 0 || maxTokens <= 0) return
       if (entries.size >= maxTokens) {
         const [oldest] = entries.keys()
         if (oldest !== undefined) entries.delete(oldest)
