@@ -15,7 +15,6 @@ export {
 } from './protected-resource.ts'
 export type { AuthRequest, Peer, RequestHeaders } from './request.ts'
 export type { Scheme } from './scheme.ts'
-export { createApiKeys, type ApiKey, type ApiKeysOptions } from './schemes/api-keys.ts'
 export type { OidcIssuer } from './schemes/oidc-options.ts'
 export { createOidc, type OidcOptions } from './schemes/oidc.ts'
 export {
@@ -36,3 +35,4 @@ export {
   type TokenSourceOptions,
   type TokenSubject,
 } from './upstream/token-source.ts'
+export { createApiKeys, type ApiKey, type ApiKeysOptions } from './schemes/api-keys.ts'
