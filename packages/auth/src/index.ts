@@ -7,3 +7,18 @@ export type { AuthRequest, Peer, RequestHeaders } from './request.ts'
 export type { Scheme } from './scheme.ts'
 export { createApiKeys, type ApiKey, type ApiKeysOptions } from './schemes/api-keys.ts'
 export { consumeOnce, replayKey, type ReplayStore } from './replay-store.ts'
+export type { Erc8128Text } from './erc8128/candidate.ts'
+export { SignatureError, type Erc8128Reason } from './erc8128/failure.ts'
+export { parseDictionary } from './erc8128/structured-fields.ts'
+export { formatAccountId, parseAccountId, type Address, type Wallet } from './ethereum/account-id.ts'
+export {
+  createAccountVerifier,
+  type AccountReader,
+  type AccountVerdict,
+  type AccountVerifier,
+  type AccountVerifierOptions,
+  type Chain,
+} from './ethereum/account-verifier.ts'
+export { hashMessage, recoverAddress } from './ethereum/recover.ts'
+export { createErc8128, type Erc8128Options } from './schemes/erc8128.ts'
+export { createWallets, type Operator, type Wallets, type WalletsOptions } from './wallet/directory.ts'

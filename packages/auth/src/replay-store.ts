@@ -37,8 +37,9 @@ export async function consumeOnce(
   timeoutMs: number,
 ): Promise<boolean> {
   try {
-    const answer = Promise.resolve(store.consume(key, expiresAtMs))
-    return (await withDeadline(answer, timeoutMs, () => new Error(`no answer within ${timeoutMs} ms`))) === true
+    const work: Promise<unknown> = Promise.resolve(store.consume(key, expiresAtMs))
+    const answer = await withDeadline(work, timeoutMs, () => new Error(`no answer within ${timeoutMs} ms`))
+    return answer === true
   } catch (cause) {
     if (cause instanceof AuthError) throw cause
     throw new AuthError('AUTH_REPLAY_STORE_UNAVAILABLE', 'whether this was used before cannot be told now; try again', {
