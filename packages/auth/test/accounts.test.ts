@@ -1,0 +1,192 @@
+import {
+  createAccountVerifier,
+  createErc8128,
+  createWallets,
+  hashMessage,
+  SignatureError,
+  type AccountVerdict,
+  type AccountVerifier,
+  type Wallet,
+} from '@mcp-gateway/auth'
+import { createMemoryReplayStore } from '@mcp-gateway/auth/stores/memory'
+import { createViemAccountReader } from '@mcp-gateway/auth/viem'
+import {
+  concatHex,
+  createTestClient,
+  createWalletClient,
+  getContractAddress,
+  hexToBytes,
+  http,
+  keccak256,
+  publicActions,
+  serializeErc6492Signature,
+  toHex,
+  zeroHash,
+  type Hex,
+} from 'viem'
+import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+import { foundry } from 'viem/chains'
+import { afterAll, beforeAll, describe, expect, test, type TestContext } from 'vitest'
+import { startAnvil, type Anvil } from './support/anvil.ts'
+import { CREATED, sign, signer, stranger } from './support/sign.ts'
+import { HOSTILE, initCode, walletRuntime } from './support/wallet-contract.ts'
+
+/** There on every anvil chain: takes a salt and code, and deploys it with CREATE2. */
+const FACTORY = '0x4e59b44847b379578588920ca78fbf26c0b4956c'
+const CHAIN = foundry.id
+
+describe('accounts on a chain', () => {
+  let anvil: Anvil | string = 'not started'
+  let accounts: AccountVerifier
+  beforeAll(async () => {
+    anvil = await startAnvil(CHAIN)
+    if (typeof anvil !== 'string') accounts = verifierOf(anvil.url)
+  })
+  afterAll(async () => {
+    if (typeof anvil !== 'string') await anvil[Symbol.asyncDispose]()
+  })
+
+  const verifierOf = (url: string, chainId: number = CHAIN): AccountVerifier => {
+    const client = createTestClient({ chain: foundry, mode: 'anvil', transport: http(url, { retryCount: 0 }) })
+    return createAccountVerifier({ chains: [{ id: chainId, accounts: createViemAccountReader({ client, chainId }) }] })
+  }
+  const chain = (context: TestContext) => {
+    if (typeof anvil === 'string') return context.skip(anvil)
+    return createTestClient({ chain: foundry, mode: 'anvil', transport: http(anvil.url) }).extend(publicActions)
+  }
+  const newWallet = (): Wallet => ({
+    address: privateKeyToAccount(generatePrivateKey()).address.toLowerCase() as Hex,
+    chainId: CHAIN,
+  })
+  const message = 'hello'
+  const verify = async (wallet: Wallet, signature: Hex, verifier = accounts): Promise<AccountVerdict> =>
+    verifier.verify(wallet, hashMessage(message), hexToBytes(signature))
+
+  test('an account with a key of its own', async (context) => {
+    chain(context)
+    const wallet = { address: signer.address.toLowerCase() as Hex, chainId: CHAIN }
+    expect(await verify(wallet, await signer.signMessage({ message }))).toBe('key')
+    expect(await verify(wallet, await stranger.signMessage({ message }))).toBe('invalid')
+  })
+
+  test('a contract that was deployed: its owner signs', async (context) => {
+    const client = chain(context)
+    const [from] = await createWalletClient({ chain: foundry, transport: http(client.transport.url) }).getAddresses()
+    const deployer = createWalletClient({ account: from!, chain: foundry, transport: http(client.transport.url) })
+    const hash = await deployer.sendTransaction({ data: initCode(walletRuntime(signer.address)) })
+    const { contractAddress } = await client.waitForTransactionReceipt({ hash })
+    const wallet = { address: contractAddress!.toLowerCase() as Hex, chainId: CHAIN }
+    expect(await verify(wallet, await signer.signMessage({ message }))).toBe('contract')
+    expect(await verify(wallet, await stranger.signMessage({ message }))).toBe('invalid')
+    expect(await verify(wallet, await signer.signMessage({ message: 'another' }))).toBe('invalid')
+  })
+
+  test('an account that has code: its key does not count any more', async (context) => {
+    const client = chain(context)
+    const own = privateKeyToAccount(generatePrivateKey())
+    const wallet = { address: own.address.toLowerCase() as Hex, chainId: CHAIN }
+    expect(await verify(wallet, await own.signMessage({ message }))).toBe('key')
+    await client.setCode({ address: own.address, bytecode: walletRuntime(stranger.address) })
+    expect(await verify(wallet, await own.signMessage({ message }))).toBe('invalid')
+    expect(await verify(wallet, await stranger.signMessage({ message }))).toBe('contract')
+  })
+
+  test('an account that has delegated (EIP-7702): what it delegates to decides', async (context) => {
+    const client = chain(context)
+    const [own, { address: delegate }] = [privateKeyToAccount(generatePrivateKey()), newWallet()]
+    await client.setCode({ address: delegate, bytecode: walletRuntime(stranger.address) })
+    await client.setCode({ address: own.address, bytecode: concatHex(['0xef0100', delegate]) })
+    const wallet = { address: own.address.toLowerCase() as Hex, chainId: CHAIN }
+    expect(await verify(wallet, await own.signMessage({ message }))).toBe('invalid')
+    expect(await verify(wallet, await stranger.signMessage({ message }))).toBe('contract')
+  })
+
+  test.each(Object.entries(HOSTILE))('a contract that %s has not signed', async (_, bytecode) => {
+    if (typeof anvil === 'string') return
+    const client = createTestClient({ chain: foundry, mode: 'anvil', transport: http(anvil.url) })
+    const wallet = newWallet()
+    await client.setCode({ address: wallet.address, bytecode })
+    expect(await verify(wallet, await signer.signMessage({ message }))).toBe('invalid')
+  })
+
+  test('a contract that is not deployed yet (ERC-6492)', async (context) => {
+    const client = chain(context)
+    const bytecode = initCode(walletRuntime(signer.address))
+    const address = getContractAddress({ opcode: 'CREATE2', from: FACTORY, salt: zeroHash, bytecode })
+    const wallet = { address: address.toLowerCase() as Hex, chainId: CHAIN }
+    const wrap = (signature: Hex, code = bytecode): Hex =>
+      serializeErc6492Signature({ address: FACTORY, data: concatHex([zeroHash, code]), signature })
+    expect(await verify(wallet, wrap(await signer.signMessage({ message })))).toBe('contract')
+    expect(await verify(wallet, wrap(await stranger.signMessage({ message })))).toBe('invalid')
+    // Without the wrapper there is no code, and no key can have this address.
+    expect(await verify(wallet, await signer.signMessage({ message }))).toBe('invalid')
+    // A wrapper that deploys something of one's own, elsewhere.
+    const forged = wrap(await stranger.signMessage({ message }), initCode(walletRuntime(stranger.address)))
+    expect(await verify(wallet, forged)).toBe('invalid')
+    expect(await client.getCode({ address })).toBe(undefined)
+  })
+
+  test('a wrapper around the signature of a key is no way around the wrapper', async (context) => {
+    chain(context)
+    const wallet = { address: signer.address.toLowerCase() as Hex, chainId: CHAIN }
+    const signature = await signer.signMessage({ message })
+    const wrapped = serializeErc6492Signature({ address: FACTORY, data: '0x', signature })
+    expect(await verify(wallet, wrapped)).toBe('invalid')
+  })
+
+  test('a server on another chain, or none at all, is unavailable and no bad signature', async (context) => {
+    const client = chain(context)
+    const wallet = { address: signer.address.toLowerCase() as Hex, chainId: 5 }
+    const signature = await signer.signMessage({ message })
+    const code = { code: 'AUTH_SIGNATURE_UNVERIFIABLE' }
+    await expect(verify(wallet, signature, verifierOf(client.transport.url ?? '', 5))).rejects.toMatchObject(code)
+    await expect(verify(wallet, signature, verifierOf('http://127.0.0.1:1', 5))).rejects.toMatchObject(code)
+  })
+
+  test('a signed request of a contract, when the chain of its operator is named', async (context) => {
+    const client = chain(context)
+    const { address } = newWallet()
+    await client.setCode({ address, bytecode: walletRuntime(signer.address) })
+    const operator = { address, consumerId: 'safe', name: 'Safe', roles: [] }
+    const clock = (): number => CREATED * 1000
+    const scheme = (chainIds?: number[]) =>
+      createErc8128({
+        wallets: createWallets({ operators: [{ ...operator, chainIds }] }),
+        accounts,
+        replay: createMemoryReplayStore({ clock }),
+        clock,
+      })
+    const signed = async () => sign({ keyid: `eip155:${CHAIN}:${address}` })
+    expect(await scheme([CHAIN]).authenticate(await signed())).toMatchObject({ id: 'safe' })
+    const refused = Promise.resolve(scheme().authenticate(await signed()))
+    await expect(refused).rejects.toMatchObject({ reason: 'principal_not_allowed' })
+    await expect(refused).rejects.toBeInstanceOf(SignatureError)
+  })
+})
+
+describe('createAccountVerifier', () => {
+  test('asks a chain no more than maxPending questions at a time', async () => {
+    let release = (): void => {}
+    const hasCode = async (): Promise<boolean> => new Promise((resolve) => (release = () => resolve(false)))
+    const isValid = async (): Promise<boolean> => false
+    const reader = { hasCode, isValidSignature: isValid, isValidWrapped: isValid }
+    const verifier = createAccountVerifier({ chains: [{ id: 1, accounts: reader }], maxPending: 1 })
+    const wallet = { address: signer.address.toLowerCase() as Hex, chainId: 1 }
+    const signature = hexToBytes(await signer.signMessage({ message: 'x' }))
+    const first = verifier.verify(wallet, hashMessage('x'), signature)
+    await expect(verifier.verify(wallet, hashMessage('x'), signature)).rejects.toMatchObject({
+      code: 'AUTH_SIGNATURE_UNVERIFIABLE',
+    })
+    release()
+    expect(await first).toBe('key')
+  })
+
+  test.each([[[{ id: 1 }, { id: 1 }]], [[{ id: 0 }]], [[{ id: 1.5 }]]])('refuses the chains %j', (chains) => {
+    expect(() => createAccountVerifier({ chains })).toThrow(TypeError)
+  })
+
+  test('hashes as personal_sign does', () => {
+    // https://eips.ethereum.org/EIPS/eip-191, version 0x45; the hash of viem for the same text.
+    expect(toHex(hashMessage('hello'))).toBe(keccak256(toHex('\x19Ethereum Signed Message:\n5hello')))
+  })
+})
