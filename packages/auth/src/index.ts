@@ -21,4 +21,15 @@ export {
 } from './ethereum/account-verifier.ts'
 export { hashMessage, recoverAddress } from './ethereum/recover.ts'
 export { createErc8128, type Erc8128Options } from './schemes/erc8128.ts'
-export { createWallets, type Operator, type Wallets, type WalletsOptions } from './wallet/directory.ts'
+export {
+  createWallets,
+  type Operator,
+  type WalletAttributes,
+  type Wallets,
+  type WalletsOptions,
+} from './wallet/directory.ts'
+export { enforceOperatorSignatures, type OperatorEnforcementOptions } from './wallet/enforcement.ts'
+export { createWalletLogin, type Challenge, type WalletLogin, type WalletLoginOptions } from './wallet/login.ts'
+export { formatLoginMessage, parseLoginMessage, type LoginMessage } from './wallet/message.ts'
+export type { WalletTokenRecord, WalletTokenStore } from './wallet/token-store.ts'
+export { createWalletTokens, type WalletToken, type WalletTokens, type WalletTokensOptions } from './wallet/tokens.ts'

@@ -90,7 +90,7 @@ describe('the test cases of August 2026', () => {
       keyId: 'eip155:1:0x7e5f4552091a69125d5dfcb7b8c2659029395bdf',
       tenantId: 'default',
       roles: ['operator'],
-      attributes: { wallet: '0x7e5f4552091a69125d5dfcb7b8c2659029395bdf', chainId: 1 },
+      attributes: { wallet: '0x7e5f4552091a69125d5dfcb7b8c2659029395bdf', chainId: 1, account: 'key' },
       expiresAt: 1_700_000_090_000,
       scheme: 'erc8128',
     } satisfies Caller)

@@ -2,6 +2,8 @@
 import { AuthError } from '../errors.ts'
 import type { ReplayStore } from '../replay-store.ts'
 
+export { createMemoryWalletTokenStore, type MemoryWalletTokenStoreOptions } from './memory-wallet-tokens.ts'
+
 export type MemoryReplayStoreOptions = {
   /** Keys that are kept, about 120 bytes each. A full store refuses: to forget a key would let its request in again. @default 100_000 */
   readonly maxKeys?: number

@@ -2,6 +2,14 @@
 import type { ReplayStore } from '../replay-store.ts'
 import type { PostgresClient } from './postgres-client.ts'
 
+export {
+  createPostgresWalletTokenStore,
+  migratePostgresWalletTokens,
+  POSTGRES_WALLET_TOKEN_SCHEMA,
+  type PostgresTransactions,
+  type PostgresWalletTokenStoreOptions,
+} from './postgres-wallet-tokens.ts'
+
 export type { PostgresClient, PostgresParameter, PostgresRow } from './postgres-client.ts'
 
 export type PostgresReplayStoreOptions = {

@@ -5,6 +5,12 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { ReplayStore } from '../replay-store.ts'
 
+export {
+  createSqliteWalletTokenStore,
+  SQLITE_WALLET_TOKEN_SCHEMA,
+  type SqliteWalletTokenStoreOptions,
+} from './sqlite-wallet-tokens.ts'
+
 export type SqliteReplayStoreOptions = {
   /** Open, and not closed by the store. Its `timeout` is how long a consume waits, blocking, for another process. */
   readonly database: DatabaseSync

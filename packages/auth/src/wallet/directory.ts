@@ -1,6 +1,6 @@
 /** Which wallets are let in, and as whom. Shared by signed requests and wallet logins, so that both make the same caller. */
 import { DEFAULT_TENANT, type Caller } from '../caller.ts'
-import { formatAccountId, toAddress, type Address, type Wallet } from '../ethereum/account-id.ts'
+import { formatAccountId, parseAccountId, toAddress, type Address, type Wallet } from '../ethereum/account-id.ts'
 
 /** A wallet that is known by name. */
 export type Operator = {
@@ -70,10 +70,31 @@ export function createWallets({ operators, others }: WalletsOptions): Wallets {
         tenantId: (operator ?? others)?.tenantId ?? DEFAULT_TENANT,
         roles: Object.freeze([...((operator ?? others)?.roles ?? [])]),
         // Last, so that no configured attribute can claim another wallet.
-        attributes: Object.freeze({ ...operator?.attributes, wallet: wallet.address, chainId: wallet.chainId }),
+        attributes: Object.freeze({ ...operator?.attributes, ...walletAttributes(wallet, isContract) }),
         ...(expiresAt === undefined ? {} : { expiresAt }),
         scheme,
       })
     },
   }
+}
+
+/** What every caller with a wallet has among its attributes, so that policies can name it. */
+export type WalletAttributes = {
+  readonly wallet: Address
+  readonly chainId: number
+  readonly account: 'key' | 'contract'
+}
+
+function walletAttributes({ address, chainId }: Wallet, isContract: boolean): WalletAttributes {
+  return { wallet: address, chainId, account: isContract ? 'contract' : 'key' }
+}
+
+/** Undefined for a caller without a wallet. */
+export function readWalletAttributes({ attributes }: Caller): WalletAttributes | undefined {
+  const { wallet, chainId, account } = attributes
+  if (typeof wallet !== 'string' || typeof chainId !== 'number' || (account !== 'key' && account !== 'contract')) {
+    return undefined
+  }
+  const known = parseAccountId(`eip155:${chainId}:${wallet}`)
+  return known === undefined ? undefined : { wallet: known.address, chainId: known.chainId, account }
 }
