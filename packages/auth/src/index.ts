@@ -33,3 +33,13 @@ export { createWalletLogin, type Challenge, type WalletLogin, type WalletLoginOp
 export { formatLoginMessage, parseLoginMessage, type LoginMessage } from './wallet/message.ts'
 export type { WalletTokenRecord, WalletTokenStore } from './wallet/token-store.ts'
 export { createWalletTokens, type WalletToken, type WalletTokens, type WalletTokensOptions } from './wallet/tokens.ts'
+export { parseSpiffeId, type SpiffeId } from './certificates/spiffe-id.ts'
+export type { CertificateHeaderFormat } from './certificates/proxy-header.ts'
+export {
+  createClientCertificates,
+  type CertificateIdentity,
+  type CertificateMatch,
+  type CertificateProxies,
+  type ClientCertificatesOptions,
+  type SpiffeTrustDomain,
+} from './schemes/client-certificate.ts'
