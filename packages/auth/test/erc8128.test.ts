@@ -6,6 +6,7 @@ import {
   createAuthenticator,
   createErc8128,
   createWallets,
+  describeErc8128,
   generateApiKey,
   hashMessage,
   recoverAddress,
@@ -268,6 +269,51 @@ describe('the test cases of August 2026', () => {
   })
 })
 
+// The January text has no test cases of its own. These are what `@slicekit/erc8128` 0.2.0 makes of the same key, request,
+// times and nonce; ECDSA in it is deterministic (RFC 6979).
+describe('requests of @slicekit/erc8128 0.2.0, written down', () => {
+  const times = 'created=1700000000;expires=1700000060;nonce="EjRWeJCrze8BI0VniavN7w"'
+  const keyid = 'keyid="erc8128:1:0x7e5f4552091a69125d5dfcb7b8c2659029395bdf"'
+  const post = change(positive, {
+    headers: {
+      'signature-input': `eth=("@authority" "@method" "@path" "@query" "content-digest");${times};${keyid}`,
+      signature: 'eth=:E+3eUDvZgdTa4a7DAjs4BUgTSzxvGQWf+c/MP8WKpbU7dpsG6UJa1IN/hrhPYmOXJxljc/OM0T1Hs20g1nFFeBw=:',
+    },
+  })
+  const get: AuthRequest = {
+    method: 'GET',
+    url: 'https://api.example/',
+    headers: {
+      'signature-input': `sig1=("@authority" "@method" "@path");${times};${keyid}`,
+      signature: 'sig1=:Y312DIwM4bRzk0FQLDDxEYFAng3syCFSoobP7d7/RokHDMMhbUysY7KCOLBXxCwAEAWOfKqgHuau4EUuq0uR5xs=:',
+    },
+  }
+
+  test('are let in', async () => {
+    expect([await ask(post), await ask(get)]).toEqual(['let in: ops', 'let in: ops'])
+  })
+
+  test('share their nonces, also with the August text, since the account is the same', async () => {
+    const scheme = schemeOf()
+    expect([await ask(post, scheme), await ask(get, scheme), await ask(positive, scheme)]).toEqual([
+      'let in: ops',
+      'nonce_reused',
+      'nonce_reused',
+    ])
+  })
+
+  test('are nobody where only the August text is accepted', async () => {
+    expect(await ask(post, schemeOf({ texts: ['august-2026'] }))).toBe('no_acceptable_signature')
+  })
+
+  test('address hex has no case in January, but the text that is signed has', async () => {
+    const checksummed = await sign({ text: 'january-2026', keyid: `erc8128:1:${signer.address}` })
+    expect(await ask(checksummed)).toBe('let in: ops')
+    const lower = checksummed.headers['signature-input']?.replace(signer.address, signer.address.toLowerCase())
+    expect(await ask(change(checksummed, { headers: { 'signature-input': lower } }))).toBe('bad_signature')
+  })
+})
+
 const unreachable: AccountReader = {
   hasCode: async () => Promise.reject(new Error('connect ECONNREFUSED')),
   isValidSignature: async () => Promise.reject(new Error('connect ECONNREFUSED')),
@@ -458,6 +504,7 @@ describe('in front of other schemes', () => {
     ['a bad signature', { 'content-type': 'text/plain' }, 'bad_signature'],
     ['no Signature', { signature: undefined }, 'signature_missing'],
     ['no Signature-Input', { 'signature-input': undefined }, 'signature_missing'],
+    ['an empty Signature-Input', { 'signature-input': '' }, 'signature_missing'],
     ['a broken Signature-Input', { 'signature-input': `${INPUT},,` }, 'signature_input_invalid'],
     ['only the tag', { 'signature-input': 'a=();tag="erc8128"' }, 'signature_input_invalid'],
     [
@@ -552,5 +599,28 @@ describe('createErc8128', () => {
     expect(await ask(await sign(), schemeOf({ wallets, accounts }))).toBe('principal_not_allowed')
     const keyid = `eip155:10:${signer.address.toLowerCase()}`
     expect(await ask(await sign({ keyid }), schemeOf({ wallets, accounts }))).toBe('let in: ops')
+  })
+})
+
+test('what too little covers, a refusal proposes, and that is let in', async () => {
+  const scheme = schemeOf({ requiredComponents: ['mcp-session-id'] })
+  const headers = { 'mcp-session-id': 's' }
+  const error = await Promise.resolve(scheme.authenticate(await sign({ headers }))).catch((error: unknown) => error)
+  const { reason, acceptSignature = '' } = error as SignatureError
+  expect([reason, acceptSignature]).toEqual([
+    'insufficient_coverage',
+    'request=("@scheme" "@authority" "@method" "@path" "@query" "content-digest" "content-type" "mcp-session-id");created;expires;tag="erc8128"',
+  ])
+  const components = [...acceptSignature.matchAll(/"([^"]+)"(?=[ )])/g)].map(([, name = '']) => name)
+  expect(await ask(await sign({ headers, components }), scheme)).toBe('let in: ops')
+})
+
+test('describes itself for /.well-known/erc8128', () => {
+  const accounts = createAccountVerifier({ chains: [{ id: 1, accounts: unreachable }, { id: 8453 }] })
+  expect(describeErc8128({ accounts, maxValidityMs: 300_000, requiredComponents: ['mcp-session-id'] })).toEqual({
+    max_validity_sec: 300,
+    chains: ['eip155:1', 'eip155:8453'],
+    account_verification: 'eoa-only',
+    route_policies: { default: { replay: 'non-replayable', required_components: ['mcp-session-id'] } },
   })
 })

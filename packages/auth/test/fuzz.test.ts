@@ -63,8 +63,11 @@ test(
       clock,
     })
     const signature = fc
-      .uint8Array({ minLength: 63, maxLength: 66 })
-      .map((bytes) => `request=:${Buffer.from(bytes).toString('base64')}:`)
+      .tuple(fc.uint8Array({ minLength: 63, maxLength: 65 }), fc.constantFrom('Gw', 'HA', 'AA'))
+      .map(
+        ([bytes, v]) =>
+          `request=:${Buffer.concat([bytes.subarray(0, 64), Buffer.from(v, 'base64')]).toString('base64')}:`,
+      )
     const covering = `("@method" "@path" "@authority" "@scheme" "@query");created=${CREATED};expires=${CREATED + 60}`
     const inputs = fc.oneof(
       { weight: 3, arbitrary: dictionary },

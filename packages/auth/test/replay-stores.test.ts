@@ -2,7 +2,15 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { AuthError, consumeOnce, replayKey, type ReplayStore } from '@mcp-gateway/auth'
+import {
+  AuthError,
+  consumeOnce,
+  createAccountVerifier,
+  createErc8128,
+  createWallets,
+  replayKey,
+  type ReplayStore,
+} from '@mcp-gateway/auth'
 import { createMemoryReplayStore } from '@mcp-gateway/auth/stores/memory'
 import { createPostgresReplayStore, migratePostgresReplay } from '@mcp-gateway/auth/stores/postgres'
 import { createRedisReplayStore } from '@mcp-gateway/auth/stores/redis'
@@ -12,6 +20,7 @@ import fc from 'fast-check'
 import type { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startPostgres, type Server } from './support/postgres.ts'
+import { sign, signer } from './support/sign.ts'
 import { connect, redisMissing, startRedis, type RedisServer } from './support/redis.ts'
 
 const HOUR_MS = 3_600_000
@@ -103,6 +112,24 @@ describe.skipIf(redisMissing !== undefined)(`in Redis ${redisMissing ?? ''}`, ()
     await server?.[Symbol.asyncDispose]()
   })
   for (const { title, run } of replayStoreCases) test(title, async () => run(open))
+
+  test('two verifiers on one Redis let one of ten identical signed requests in', async () => {
+    const schemes = [0, 1].map(() =>
+      createErc8128({
+        wallets: createWallets({ operators: [{ address: signer.address, consumerId: 'ops', name: 'Ops', roles: [] }] }),
+        accounts: createAccountVerifier({ chains: [{ id: 1 }] }),
+        replay: open(),
+      }),
+    )
+    const request = await sign({ created: Math.floor(Date.now() / 1000) })
+    const answers = await Promise.allSettled(
+      Array.from({ length: 10 }, async (_, index) => schemes[index % 2]?.authenticate(request)),
+    )
+    expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+    for (const answer of answers) {
+      if (answer.status === 'rejected') expect(answer.reason).toMatchObject({ reason: 'nonce_reused' })
+    }
+  })
 
   test('every key has an end', async () => {
     await open().consume('mortal', Date.now() + 5000)

@@ -266,3 +266,26 @@ test('parse(format(message)) ≡ message', () => {
     }),
   )
 })
+
+test('any one changed character of message or signature ≡ refused', async () => {
+  const login = loginOf()
+  const { message } = login.challenge({ address: signer.address, chainId: 1 })
+  const answer = { message, signature: await signer.signMessage({ message }) }
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom('message', 'signature'),
+      fc.nat(),
+      fc.integer({ min: 0x20, max: 0x7e }),
+      async (field, position, byte) => {
+        const text = answer[field]
+        const at = position % text.length
+        const changed = text.slice(0, at) + String.fromCharCode(byte) + text.slice(at + 1)
+        // Hex has no case.
+        fc.pre(field === 'signature' ? changed.toLowerCase() !== text.toLowerCase() : changed !== text)
+        expect(await codeOf(login.verify({ ...answer, [field]: changed }))).toMatch(/^AUTH_WALLET_/)
+      },
+    ),
+    { numRuns: 400 },
+  )
+  expect(await codeOf(login.verify(answer))).toBe('let in')
+})

@@ -36,6 +36,8 @@ export function readCandidates(
   if (inputField === undefined) throw new SignatureError('signature_missing')
   const inputs = parseField(inputField)
   const members = [...inputs].map(([label, member]) => ({ label, member }))
+  // A Signature that nothing describes: what described it may have been taken away, to have the bearer token decide.
+  if (members.length === 0 && signatureField !== undefined) throw new SignatureError('signature_missing')
   if (!members.some(({ label, member }) => isOurs(label, member))) return undefined
 
   if (signatureField === undefined) throw new SignatureError('signature_missing')
@@ -59,7 +61,7 @@ function parseField(field: string): Dictionary {
   } catch (error) {
     // TypeError: a display string that is not UTF-8.
     if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error
-    throw new SignatureError('signature_input_invalid', '', { cause: error })
+    throw new SignatureError('signature_input_invalid', { cause: error })
   }
 }
 

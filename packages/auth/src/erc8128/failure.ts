@@ -24,15 +24,25 @@ export type Erc8128Reason =
   | 'signature_verification_unavailable'
   | 'principal_not_allowed'
 
+export type SignatureErrorOptions = ErrorOptions & {
+  /** More parameters of the challenge, each with a comma in front. */
+  readonly challenge?: string
+  readonly acceptSignature?: string | undefined
+}
+
 /** An `AuthError` that also says what ERC-8128 wants to be said. */
 export class SignatureError extends AuthError {
   readonly reason: Erc8128Reason
   /** The value of `WWW-Authenticate` for a 401 (ERC-8128 §6); undefined for 400 and 503. */
   readonly wwwAuthenticate: string | undefined
-  constructor(reason: Erc8128Reason, challenge = '', options?: ErrorOptions) {
+  /** The value of `Accept-Signature`: what has to be covered, where too little was. */
+  readonly acceptSignature: string | undefined
+  constructor(reason: Erc8128Reason, options: SignatureErrorOptions = {}) {
     const code = codeOf(reason)
     super(code, `the signed request is refused: ${reason}`, options)
     this.reason = reason
+    const { challenge = '' } = options
+    this.acceptSignature = options.acceptSignature
     this.wwwAuthenticate = code === 'AUTH_SIGNATURE_REFUSED' ? `ERC8128 error="${reason}"${challenge}` : undefined
   }
 }

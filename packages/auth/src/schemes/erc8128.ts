@@ -75,7 +75,10 @@ async function choose(verifier: Verifier, request: AuthRequest, candidates: read
   }
   const unavailable = failures.find((reason) => reason === 'signature_verification_unavailable')
   const reason = unavailable ?? failures[0] ?? 'no_acceptable_signature'
-  throw new SignatureError(reason, challengeOf(reason, verifier.accounts))
+  throw new SignatureError(reason, {
+    challenge: challengeOf(reason, verifier.accounts),
+    acceptSignature: reason === 'insufficient_coverage' ? proposeCoverage(verifier, request, content) : undefined,
+  })
 }
 
 async function evaluate(
@@ -154,4 +157,13 @@ async function readContent({ body, headers, method }: AuthRequest): Promise<Uint
 function challengeOf(reason: Erc8128Reason, accounts: AccountVerifier): string {
   if (reason === 'unsupported_chain') return `, chains="${accounts.chainIds.map((id) => `eip155:${id}`).join(' ')}"`
   return reason === 'unsupported_account' ? ', account="eoa-only"' : ''
+}
+
+/** §6: exactly what would do for this request, in the August text. */
+function proposeCoverage({ requiredComponents = [] }: Verifier, { headers }: AuthRequest, content: Uint8Array): string {
+  const names = ['@scheme', '@authority', '@method', '@path', '@query']
+  if (content.length > 0) names.push('content-digest')
+  if (headers['content-type'] !== undefined) names.push('content-type')
+  const all = [...new Set([...names, ...requiredComponents])]
+  return `request=(${all.map((name) => `"${name}"`).join(' ')});created;expires;tag="erc8128"`
 }
