@@ -20,6 +20,8 @@ export {
   type AccountVerifierOptions,
   type Chain,
 } from './ethereum/account-verifier.ts'
+export { createHttpRpc, type HttpRpcOptions } from './ethereum/http-rpc.ts'
+export { createRpcAccountReader, type RpcAccountReaderOptions, type RpcRequest } from './ethereum/rpc.ts'
 export { hashMessage, recoverAddress } from './ethereum/recover.ts'
 export { createErc8128, type Erc8128Options } from './schemes/erc8128.ts'
 export {

@@ -1,19 +1,28 @@
+import { createServer, type ServerResponse } from 'node:http'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { inspect } from 'node:util'
 import {
   createAccountVerifier,
   createErc8128,
+  createHttpRpc,
+  createRpcAccountReader,
   createWallets,
   hashMessage,
   SignatureError,
   type AccountVerdict,
   type AccountVerifier,
+  type RpcRequest,
   type Wallet,
 } from '@mcp-gateway/auth'
 import { createMemoryReplayStore } from '@mcp-gateway/auth/stores/memory'
-import { createViemAccountReader } from '@mcp-gateway/auth/viem'
 import {
   concatHex,
   createTestClient,
   createWalletClient,
+  encodeDeployData,
+  erc6492SignatureValidatorAbi,
+  erc6492SignatureValidatorByteCode,
   getContractAddress,
   hexToBytes,
   http,
@@ -46,10 +55,10 @@ describe('accounts on a chain', () => {
     if (typeof anvil !== 'string') await anvil[Symbol.asyncDispose]()
   })
 
-  const verifierOf = (url: string, chainId: number = CHAIN): AccountVerifier => {
-    const client = createTestClient({ chain: foundry, mode: 'anvil', transport: http(url, { retryCount: 0 }) })
-    return createAccountVerifier({ chains: [{ id: chainId, accounts: createViemAccountReader({ client, chainId }) }] })
-  }
+  const verifierOf = (url: string, chainId: number = CHAIN): AccountVerifier =>
+    createAccountVerifier({
+      chains: [{ id: chainId, accounts: createRpcAccountReader({ request: createHttpRpc({ url }), chainId }) }],
+    })
   const chain = (context: TestContext) => {
     if (typeof anvil === 'string') return context.skip(anvil)
     return createTestClient({ chain: foundry, mode: 'anvil', transport: http(anvil.url) }).extend(publicActions)
@@ -67,6 +76,18 @@ describe('accounts on a chain', () => {
     const wallet = { address: signer.address.toLowerCase() as Hex, chainId: CHAIN }
     expect(await verify(wallet, await signer.signMessage({ message }))).toBe('key')
     expect(await verify(wallet, await stranger.signMessage({ message }))).toBe('invalid')
+  })
+
+  test('a viem client can be asked as well', async (context) => {
+    const client = chain(context)
+    const request: RpcRequest = async (call) => client.request(call as never)
+    const reader = createRpcAccountReader({ request, chainId: CHAIN })
+    const { address } = newWallet()
+    expect(await reader.hasCode(address)).toBe(false)
+    await client.setCode({ address, bytecode: walletRuntime(signer.address) })
+    expect(await reader.hasCode(address)).toBe(true)
+    await client.setCode({ address, bytecode: '0x60006000fd' })
+    expect(await reader.isValidSignature(address, hashMessage(message), new Uint8Array(65))).toBe(false)
   })
 
   test('a contract that was deployed: its owner signs', async (context) => {
@@ -161,6 +182,93 @@ describe('accounts on a chain', () => {
     const refused = Promise.resolve(scheme().authenticate(await signed()))
     await expect(refused).rejects.toMatchObject({ reason: 'principal_not_allowed' })
     await expect(refused).rejects.toBeInstanceOf(SignatureError)
+  })
+})
+
+describe('createRpcAccountReader', () => {
+  test('sends the validator of ERC-6492 that viem ships, with the same arguments', async () => {
+    const calls: unknown[] = []
+    const request = async (call: { method: string; params: readonly unknown[] }): Promise<unknown> => {
+      calls.push(call.params[0])
+      return call.method === 'eth_chainId' ? '0x1' : '0x01'
+    }
+    const reader = createRpcAccountReader({ request, chainId: 1 })
+    const hash = hashMessage('x')
+    const wrapped = new Uint8Array(37).fill(9)
+    expect(await reader.isValidWrapped(signer.address.toLowerCase() as Hex, hash, wrapped)).toBe(true)
+    const data = encodeDeployData({
+      abi: erc6492SignatureValidatorAbi,
+      args: [signer.address, toHex(hash), toHex(wrapped)],
+      bytecode: erc6492SignatureValidatorByteCode,
+    })
+    expect(calls).toEqual([undefined, { data }])
+  })
+
+  const asked = async (failure: Error | undefined): Promise<boolean> => {
+    const request = async ({ method }: { method: string }): Promise<unknown> => {
+      if (method === 'eth_chainId') return '0x1'
+      if (failure === undefined) return { jsonrpc: '2.0' }
+      throw failure
+    }
+    const reader = createRpcAccountReader({ request, chainId: 1 })
+    return reader.isValidSignature(`0x${'1'.repeat(40)}`, hashMessage('x'), new Uint8Array(65))
+  }
+  const rpcError = (code: number, message: string): Error => Object.assign(new Error(message), { code })
+
+  test.each<[string, Error]>([
+    ['a revert, as most servers say it', rpcError(3, 'execution reverted')],
+    ['a revert that a client has wrapped', new Error('x', { cause: rpcError(3, 'y') })],
+    ['out of gas', rpcError(-32000, 'out of gas')],
+  ])("%s is the contract's own no", async (_, failure) => expect(await asked(failure)).toBe(false))
+
+  test.each<[string, Error | undefined]>([
+    ['a rate limit', rpcError(-32005, 'limit exceeded')],
+    ['a missing state', rpcError(-32000, 'missing trie node')],
+    ['a lost connection', new Error('ECONNRESET: reverted')],
+    ['an answer that is none', undefined],
+  ])('%s is no answer of the contract', async (_, failure) => expect(asked(failure)).rejects.toThrow())
+})
+
+describe('createHttpRpc', () => {
+  const KEY = 'secret-api-key'
+  const ask = async (reply: (response: ServerResponse) => void): Promise<unknown> => {
+    const server = createServer((_request, response) => reply(response)).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/${KEY}`
+    try {
+      return await createHttpRpc({ url, timeoutMs: 300 })({ method: 'eth_chainId', params: [] })
+    } catch (error) {
+      expect(inspect(error)).not.toContain(KEY)
+      return error
+    } finally {
+      server.closeAllConnections()
+      server.close()
+    }
+  }
+
+  test('gives the result', async () => {
+    expect(await ask((response) => response.end('{"jsonrpc":"2.0","id":1,"result":"0x1"}'))).toBe('0x1')
+  })
+
+  test.each<[string, (response: ServerResponse) => void, object]>([
+    [
+      'an error, with its code',
+      (response) => response.end('{"error":{"code":3,"message":"execution reverted"}}'),
+      { code: 3 },
+    ],
+    ['HTML', (response) => response.end('<html>'), { message: 'the RPC server answered HTTP 200 without JSON' }],
+    ['a 500', (response) => response.writeHead(500).end('{}'), { message: 'the RPC server answered HTTP 500' }],
+    ['a redirect', (response) => response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end(), {}],
+    ['no end', (response) => response.write('{"result":"0x'), {}],
+    [
+      '2 MB',
+      (response) => response.end(`"${'x'.repeat(2_000_000)}"`),
+      { message: expect.stringContaining('longer than') as string },
+    ],
+  ])('rejects %s, without its URL', async (_, reply, expected) => {
+    const error = await ask(reply)
+    expect(error).toBeInstanceOf(Error)
+    expect(error).toMatchObject(expected)
   })
 })
 

@@ -1,6 +1,8 @@
 import {
   AuthError,
   createAccountVerifier,
+  createHttpRpc,
+  createRpcAccountReader,
   createWalletLogin,
   createWallets,
   formatLoginMessage,
@@ -14,7 +16,6 @@ import fc from 'fast-check'
 import { serializeErc6492Signature } from 'viem'
 import { createSiweMessage, parseSiweMessage } from 'viem/siwe'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createViemAccountReader } from '@mcp-gateway/auth/viem'
 import { createTestClient, http, type Hex } from 'viem'
 import { foundry } from 'viem/chains'
 import { startAnvil, type Anvil } from './support/anvil.ts'
@@ -165,7 +166,7 @@ describe('a wallet login', () => {
   })
 
   test.each(['', '0x', '0xzz', '0x123', `0x${'00'.repeat(8193)}`, 'a'.repeat(130)])(
-    'refuses a signature that is none: %.10s',
+    'refuses a signature that is none: case %#',
     async (signature) => {
       const login = loginOf()
       const { message } = login.challenge(wish)
@@ -221,20 +222,20 @@ describe('a contract signs in', () => {
     }
     const address: Hex = `0x${'c0'.repeat(20)}`
     const client = createTestClient({ chain: foundry, mode: 'anvil', transport: http(anvil.url, { retryCount: 0 }) })
-    const dead = createTestClient({
-      chain: foundry,
-      mode: 'anvil',
-      transport: http('http://127.0.0.1:1', { retryCount: 0 }),
-    })
     await client.setCode({ address, bytecode: walletRuntime(stranger.address) })
     const replay = createMemoryReplayStore({ clock: () => NOW })
     const wallets = createWallets({ operators: [], others: { roles: ['guest'] } })
-    const [login, broken] = [client, dead].map((one) =>
+    const [login, broken] = [anvil.url, 'http://127.0.0.1:1'].map((url) =>
       loginOf({
         wallets,
         replay,
         accounts: createAccountVerifier({
-          chains: [{ id: foundry.id, accounts: createViemAccountReader({ client: one, chainId: foundry.id }) }],
+          chains: [
+            {
+              id: foundry.id,
+              accounts: createRpcAccountReader({ request: createHttpRpc({ url }), chainId: foundry.id }),
+            },
+          ],
         }),
       }),
     )
