@@ -1,7 +1,9 @@
+import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { text } from 'node:stream/consumers'
 import {
   AuthError,
   consumeOnce,
@@ -83,6 +85,30 @@ describe('in SQLite', () => {
     expect(await open().consume('before', Date.now() + HOUR_MS)).toBe(true)
     for (const handle of handles) if (handle.isOpen) handle.close()
     expect(await open().consume('before', Date.now() + HOUR_MS)).toBe(false)
+  })
+
+  test('four processes consume each key once, and what they consumed outlives their being killed', async () => {
+    const path = join(directory, 'shared.db')
+    createSqliteReplayStore({ database: new DatabaseSync(path) })
+    const script = `
+      import { DatabaseSync } from 'node:sqlite'
+      import { writeSync } from 'node:fs'
+      import { createSqliteReplayStore } from '@mcp-gateway/auth/stores/sqlite'
+      const store = createSqliteReplayStore({ database: new DatabaseSync(${JSON.stringify(path)}, { timeout: 20_000 }) })
+      let mine = 0
+      for (let key = 0; key < 100; key++) if (store.consume('key-' + key, Date.now() + 3_600_000)) mine++
+      writeSync(1, String(mine))
+      process.kill(process.pid, 'SIGKILL')`
+    const args = ['--conditions=@mcp-gateway/source', '--input-type=module', '-e', script]
+    const outcomes = await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        const child = spawn(process.execPath, args, { cwd: import.meta.dirname, stdio: ['ignore', 'pipe', 'inherit'] })
+        return Number(await text(child.stdout))
+      }),
+    )
+    expect(outcomes.reduce((sum, mine) => sum + mine, 0)).toBe(100)
+    const after = createSqliteReplayStore({ database: new DatabaseSync(path) })
+    for (let key = 0; key < 100; key++) expect(after.consume(`key-${key}`, Date.now() + HOUR_MS)).toBe(false)
   })
 
   test('what has expired is thrown away', () => {

@@ -31,6 +31,15 @@ describe('in memory', () => {
   }
 })
 
+test('a full store in memory refuses new tokens and forgets none', async () => {
+  const store = createMemoryWalletTokenStore({ maxTokens: 1 })
+  const tokens = make({ store })
+  const { token } = await tokens.create(signedIn(), { name: 'first', lifetimeMs: 1000 })
+  const second = tokens.create(signedIn(signer.address), { name: 'second', lifetimeMs: 1000 })
+  await expect(second).rejects.toMatchObject({ code: 'AUTH_WALLET_TOKEN_STORE_UNAVAILABLE' })
+  expect(await use(tokens.scheme, token)).toMatchObject({ scheme: 'wallet-token' })
+})
+
 describe('in SQLite', () => {
   const directory = mkdtempSync(join(tmpdir(), 'auth-tokens-'))
   const handles: DatabaseSync[] = []

@@ -6,8 +6,9 @@ import { formatAccountId, parseAccountId, toAddress, type Address, type Wallet }
 export type Operator = {
   readonly address: string
   /**
-   * The chains on which this account is meant. Needed for contracts when several chains are served: on another chain
-   * somebody else may have deployed something of his at the same address (it happened to Wintermute on Optimism, 2022).
+   * The chains on which this account is meant. Needed for contracts and accounts that have delegated (EIP-7702), which are
+   * refused without it: on another chain somebody else may have deployed something of his at the same address (it happened
+   * to Wintermute on Optimism, 2022).
    * @default all chains, for accounts with a key of their own
    */
   readonly chainIds?: readonly number[] | undefined
