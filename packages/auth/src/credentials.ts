@@ -10,9 +10,21 @@ export type Credentials = { readonly scheme: 'api-key'; readonly key: string } |
 
 /** Longest accepted key. What is longer is refused before it costs a hash. */
 const MAX_KEY_CHARS = 512
+/** Longest accepted JWT. Those of issuers that list a person's groups have several KiB; node takes 16 KiB of headers. */
+const MAX_JWT_CHARS = 16_384
 const NONE: Credentials = Object.freeze({ scheme: 'none' })
 // RFC 9110 §11.2 token68. It has no comma, so two X-API-Key headers, which node joins with one, are not a key.
 const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/
+
+/**
+ * The bearer token of a request. Not from `X-API-Key`: a token goes into `Authorization` and nowhere else (MCP
+ * authorization, "Token Requirements").
+ * @throws AuthError as `readCredentials`
+ */
+export function readBearer(headers: RequestHeaders): string | undefined {
+  const credentials = readCredentials(headers)
+  return credentials.scheme === 'none' || headers['authorization'] === undefined ? undefined : credentials.key
+}
 
 /**
  * Reads the credentials of a request.
@@ -40,9 +52,17 @@ function afterBearer(value: string | readonly string[]): string | readonly strin
 
 function checkToken(value: string | readonly string[]): string {
   if (typeof value !== 'string') throw malformed('the key is given more than once')
-  if (value.length > MAX_KEY_CHARS) throw malformed(`the key is longer than ${MAX_KEY_CHARS} characters`)
+  const limit = looksLikeJwt(value) ? MAX_JWT_CHARS : MAX_KEY_CHARS
+  if (value.length > limit) throw malformed(`the key is longer than ${limit} characters`)
   if (!TOKEN.test(value)) throw malformed('the key is empty or has characters that no key has')
   return value
+}
+
+/** Three parts, two dots: the compact serialization (RFC 7515 §7.1). */
+function looksLikeJwt(value: string): boolean {
+  const first = value.indexOf('.')
+  const second = value.indexOf('.', first + 1)
+  return first > 0 && second > first && !value.includes('.', second + 1)
 }
 
 function malformed(message: string): AuthError {

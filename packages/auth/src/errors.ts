@@ -1,8 +1,18 @@
-/** Every way a caller is turned away. Codes are stable; messages are not, and never contain a key. */
+/** Every way a caller is turned away. Codes are stable; messages are not, and never contain a key or a token. */
 export type AuthErrorCode =
   | 'AUTH_CREDENTIALS_MISSING'
   | 'AUTH_CREDENTIALS_MALFORMED'
   | 'AUTH_AMBIGUOUS_CREDENTIALS'
+  | 'AUTH_TOKEN_INVALID'
+  | 'AUTH_TOKEN_EXPIRED'
+  | 'AUTH_TOKEN_AUDIENCE'
+  | 'AUTH_TOKEN_REVOKED'
+  | 'AUTH_INSUFFICIENT_SCOPE'
+  | 'AUTH_ISSUER_UNAVAILABLE'
+  | 'AUTH_REVOCATION_UNAVAILABLE'
+  | 'AUTH_UPSTREAM_SUBJECT_MISSING'
+  | 'AUTH_UPSTREAM_REFUSED'
+  | 'AUTH_UPSTREAM_UNAVAILABLE'
   | 'AUTH_KEY_UNKNOWN'
   | 'AUTH_KEY_DISABLED'
   | 'AUTH_KEY_EXPIRED'
@@ -28,8 +38,54 @@ export type AuthErrorCode =
 export class AuthError extends Error {
   override readonly name = 'AuthError'
   readonly code: AuthErrorCode
-  constructor(code: AuthErrorCode, message: string, options?: ErrorOptions) {
+  /** With AUTH_INSUFFICIENT_SCOPE: all scopes that the operation takes. */
+  readonly requiredScopes: readonly string[] | undefined
+  constructor(code: AuthErrorCode, message: string, options?: AuthErrorOptions) {
     super(message, options)
     this.code = code
+    this.requiredScopes = options?.requiredScopes
   }
+}
+
+export type AuthErrorOptions = ErrorOptions & { readonly requiredScopes?: readonly string[] | undefined }
+
+/** What a code means in HTTP, for those who have no table of their own. */
+export function statusOf(code: AuthErrorCode): 400 | 401 | 403 | 409 | 502 | 503 {
+  return STATUSES[code]
+}
+
+const STATUSES: Readonly<Record<AuthErrorCode, 400 | 401 | 403 | 409 | 502 | 503>> = {
+  AUTH_CREDENTIALS_MISSING: 401,
+  AUTH_CREDENTIALS_MALFORMED: 401,
+  AUTH_AMBIGUOUS_CREDENTIALS: 401,
+  AUTH_TOKEN_INVALID: 401,
+  AUTH_TOKEN_EXPIRED: 401,
+  AUTH_TOKEN_AUDIENCE: 401,
+  AUTH_TOKEN_REVOKED: 401,
+  AUTH_INSUFFICIENT_SCOPE: 403,
+  AUTH_ISSUER_UNAVAILABLE: 503,
+  AUTH_REVOCATION_UNAVAILABLE: 503,
+  AUTH_UPSTREAM_SUBJECT_MISSING: 403,
+  AUTH_UPSTREAM_REFUSED: 502,
+  AUTH_UPSTREAM_UNAVAILABLE: 503,
+  AUTH_KEY_UNKNOWN: 401,
+  AUTH_KEY_DISABLED: 401,
+  AUTH_KEY_EXPIRED: 401,
+  AUTH_REPLAY_STORE_UNAVAILABLE: 503,
+  AUTH_SIGNATURE_MALFORMED: 400,
+  AUTH_SIGNATURE_REFUSED: 401,
+  AUTH_SIGNATURE_UNVERIFIABLE: 503,
+  AUTH_SIGNATURE_REQUIRED: 401,
+  AUTH_WALLET_MESSAGE_MALFORMED: 400,
+  AUTH_WALLET_LOGIN_REFUSED: 401,
+  AUTH_WALLET_TOKEN_UNKNOWN: 401,
+  AUTH_WALLET_TOKEN_REVOKED: 401,
+  AUTH_WALLET_TOKEN_EXPIRED: 401,
+  AUTH_WALLET_TOKENS_TOO_MANY: 409,
+  AUTH_WALLET_TOKEN_STORE_UNAVAILABLE: 503,
+  AUTH_CERTIFICATE_HEADER_REFUSED: 400,
+  AUTH_CERTIFICATE_MALFORMED: 400,
+  AUTH_CERTIFICATE_EXPIRED: 401,
+  AUTH_CERTIFICATE_UNTRUSTED: 401,
+  AUTH_CERTIFICATE_UNKNOWN: 401,
 }

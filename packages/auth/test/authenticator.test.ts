@@ -153,6 +153,54 @@ describe('authenticate', () => {
   })
 })
 
+describe('rotation', () => {
+  const rotating = entry({ key: second.hash, previous: { key: first.hash, expiresAt: 100 } })
+
+  test('during the overlap both keys are the same caller, and after it only the new one', () => {
+    expect(ask([rotating], first.key, 99)).toEqual(caller)
+    expect(ask([rotating], second.key, 99)).toEqual(caller)
+    expect(ask([rotating], first.key, 100)).toBe('AUTH_KEY_EXPIRED')
+    expect(ask([rotating], second.key, 100)).toEqual(caller)
+  })
+
+  test('a disabled or expired key takes the one before it along', () => {
+    expect(ask([{ ...rotating, enabled: false }], first.key, 1)).toBe('AUTH_KEY_DISABLED')
+    expect(ask([{ ...rotating, expiresAt: 5 }], first.key, 5)).toBe('AUTH_KEY_EXPIRED')
+  })
+
+  test('the key before may not be the key, another one, or without end', () => {
+    const previous = { key: second.hash, expiresAt: 100 }
+    expect(() => createApiKeys({ keys: [entry({ key: second.hash, previous })] })).toThrow(/the same secret/)
+    expect(() => createApiKeys({ keys: [rotating, entry({ id: 'key-2' })] })).toThrow(/the same secret/)
+    expect(() => createApiKeys({ keys: [entry({ previous: { ...previous, expiresAt: Infinity } })] })).toThrow(
+      /expiresAt/,
+    )
+  })
+})
+
+describe('onUse', () => {
+  test('is told at most once a minute for each key, and only of those let in', () => {
+    let now = 0
+    const used: unknown[] = []
+    const keys = [entry({}), entry({ id: 'key-2', key: second.key, enabled: false })]
+    const { authenticate } = createApiKeys({ keys, clock: () => now, onUse: (...use) => used.push(use) })
+    for (now = 0; now <= 120_000; now += 10_000) {
+      expect(authenticate(request({ 'x-api-key': first.key }))).toEqual(caller)
+      expect(() => authenticate(request({ 'x-api-key': second.key }))).toThrow(AuthError)
+    }
+    expect(used).toEqual([0, 60_000, 120_000].map((at) => ['key-1', at]))
+  })
+
+  test('a note that cannot be taken locks nobody out', () => {
+    const onUse = (): never => {
+      throw new Error('disk full')
+    }
+    expect(createApiKeys({ keys: [entry({})], onUse }).authenticate(request({ 'x-api-key': first.key }))).toEqual(
+      caller,
+    )
+  })
+})
+
 describe('createApiKeys', () => {
   test.each<[string, readonly ApiKey[], RegExp]>([
     ['two keys with one id', [entry({}), entry({ key: second.hash })], /two keys have the id "key-1"/],

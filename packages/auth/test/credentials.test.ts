@@ -12,6 +12,7 @@ const codeOf = (headers: RequestHeaders): unknown => {
 }
 
 const apiKey = (key: string): unknown => ({ scheme: 'api-key', key })
+const jwt = (length: number): string => `a.b.${'c'.repeat(length - 4)}`
 const token = fc.stringMatching(/^[A-Za-z0-9._~+/-]{1,60}$/)
 
 describe('readCredentials', () => {
@@ -40,6 +41,9 @@ describe('readCredentials', () => {
     ['a line break', { 'x-api-key': 'gw_a\n' }, 'AUTH_CREDENTIALS_MALFORMED'],
     ['512 characters', { 'x-api-key': 'a'.repeat(512) }, apiKey('a'.repeat(512))],
     ['513 characters', { 'x-api-key': 'a'.repeat(513) }, 'AUTH_CREDENTIALS_MALFORMED'],
+    ['a JWT of 16384 characters', { authorization: `Bearer ${jwt(16_384)}` }, apiKey(jwt(16_384))],
+    ['a JWT of 16385 characters', { authorization: `Bearer ${jwt(16_385)}` }, 'AUTH_CREDENTIALS_MALFORMED'],
+    ['four long parts', { authorization: `Bearer ${jwt(600)}.a` }, 'AUTH_CREDENTIALS_MALFORMED'],
     ['513 bearer characters', { authorization: `Bearer ${'a'.repeat(513)}` }, 'AUTH_CREDENTIALS_MALFORMED'],
   ])('%s', (_, headers, expected) => {
     expect(codeOf(headers)).toEqual(expected)
