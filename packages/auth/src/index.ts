@@ -52,7 +52,7 @@ export {
 } from './ethereum/account-verifier.ts'
 export { createHttpRpc, type HttpRpcOptions } from './ethereum/http-rpc.ts'
 export { createRpcAccountReader, type RpcAccountReaderOptions, type RpcRequest } from './ethereum/rpc.ts'
-export { hashMessage, recoverAddress } from './ethereum/recover.ts'
+export { hashMessage, recoverAddress, type PublicKeyRecovery } from './ethereum/recover.ts'
 export { createErc8128, type Erc8128Options } from './schemes/erc8128.ts'
 export {
   createWallets,

@@ -12,6 +12,7 @@ import {
   SignatureError,
   type AccountVerdict,
   type AccountVerifier,
+  type PublicKeyRecovery,
   type RpcRequest,
   type Wallet,
 } from '@mcp-gateway/auth'
@@ -28,6 +29,7 @@ import {
   http,
   keccak256,
   publicActions,
+  recoverPublicKey as viemRecoverPublicKey,
   serializeErc6492Signature,
   toHex,
   zeroHash,
@@ -287,6 +289,48 @@ describe('createAccountVerifier', () => {
     })
     release()
     expect(await first).toBe('key')
+  })
+
+  test('another library can do the arithmetic, but not say what a signature looks like', async () => {
+    const asked: number[] = []
+    const recoverPublicKey: PublicKeyRecovery = async (hash, rs, recoveryId) => {
+      asked.push(recoveryId)
+      const key = await viemRecoverPublicKey({
+        hash: toHex(hash),
+        signature: concatHex([toHex(rs), toHex(27 + recoveryId)]),
+      })
+      return hexToBytes(key)
+    }
+    const verifier = createAccountVerifier({ chains: [{ id: 1 }], recoverPublicKey })
+    const wallet = { address: signer.address.toLowerCase() as Hex, chainId: 1 }
+    const verify = async (signature: Uint8Array) => verifier.verify(wallet, hashMessage('x'), signature)
+    const good = hexToBytes(await signer.signMessage({ message: 'x' }))
+    expect(await verify(good)).toBe('key')
+    expect(await verify(hexToBytes(await stranger.signMessage({ message: 'x' })))).toBe('invalid')
+    expect(asked).toHaveLength(2)
+    for (const wrong of [
+      good.with(64, 0),
+      good.with(0, 255).fill(255, 0, 32),
+      good.subarray(0, 64),
+      good.with(32, 255),
+    ]) {
+      expect(await verify(wrong)).toBe('invalid')
+    }
+    expect(asked).toHaveLength(2)
+  })
+
+  test('a library that fails, or gives something else than a key, has found nobody', async () => {
+    const wallet = { address: signer.address.toLowerCase() as Hex, chainId: 1 }
+    const good = hexToBytes(await signer.signMessage({ message: 'x' }))
+    const broken: PublicKeyRecovery[] = [
+      async () => Promise.reject(new Error('no point')),
+      () => new Uint8Array(33).fill(2),
+      () => new Uint8Array(),
+    ]
+    for (const recoverPublicKey of broken) {
+      const verifier = createAccountVerifier({ chains: [{ id: 1 }], recoverPublicKey })
+      expect(await verifier.verify(wallet, hashMessage('x'), good)).toBe('invalid')
+    }
   })
 
   test.each([[[{ id: 1 }, { id: 1 }]], [[{ id: 0 }]], [[{ id: 1.5 }]]])('refuses the chains %j', (chains) => {

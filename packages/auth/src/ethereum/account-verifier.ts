@@ -6,7 +6,7 @@
 import { AuthError } from '../errors.ts'
 import { withDeadline } from '../deadline.ts'
 import type { Address, Wallet } from './account-id.ts'
-import { recoverAddress } from './recover.ts'
+import { recoverAddress, recoverAddressWith, type PublicKeyRecovery } from './recover.ts'
 
 /** One chain's accounts. An adapter rejects when it could not ask; a contract that reverts is a no, not a failure. */
 export interface AccountReader {
@@ -31,6 +31,11 @@ export type AccountVerifierOptions = {
   readonly timeoutMs?: number
   /** Questions to chains at the same time: signatures that nobody has verified yet cause them. @default 64 */
   readonly maxPending?: number
+  /**
+   * The costly part: a millisecond of this thread for whoever names an account that is let in, before he has shown anything.
+   * @default `@noble/curves`, in this thread
+   */
+  readonly recoverPublicKey?: PublicKeyRecovery
 }
 
 export type AccountVerdict = 'key' | 'contract' | 'invalid' | 'unsupported-account'
@@ -56,6 +61,14 @@ export function createAccountVerifier(options: AccountVerifierOptions): AccountV
     chains.set(chain.id, chain)
   }
   let pending = 0
+  const { recoverPublicKey } = options
+  const checkKey = async (address: Address, hash: Uint8Array, signature: Uint8Array): Promise<AccountVerdict> => {
+    const signer =
+      recoverPublicKey === undefined
+        ? recoverAddress(hash, signature)
+        : await recoverAddressWith(recoverPublicKey, hash, signature)
+    return signer === address ? 'key' : 'invalid'
+  }
 
   const ask = async <T>(question: () => Promise<T>): Promise<T> => {
     if (pending >= maxPending) throw unverifiable(new Error(`${maxPending} questions are waiting already`))
@@ -88,10 +101,6 @@ export function createAccountVerifier(options: AccountVerifierOptions): AccountV
       return (await ask(async () => accounts.isValidSignature(address, hash, signature))) ? 'contract' : 'invalid'
     },
   }
-}
-
-function checkKey(address: Address, hash: Uint8Array, signature: Uint8Array): AccountVerdict {
-  return recoverAddress(hash, signature) === address ? 'key' : 'invalid'
 }
 
 function unverifiable(cause: unknown): AuthError {

@@ -100,7 +100,8 @@ async function evaluate(
   if (gap !== undefined) return gap
   const digest = fieldOf(headers, 'content-digest')
   if (digest !== undefined && !matchesContentDigest(digest, content)) return 'bad_content_digest'
-  // Before the signature: strangers cause neither curve arithmetic nor questions to a chain.
+  // Before the signature (§3.5): strangers cause neither curve arithmetic nor questions to a chain. They learn thereby
+  // which accounts are let in; accounts are no secret.
   if (!wallets.isKnown(claims.wallet)) return 'principal_not_allowed'
 
   const base = createSignatureBase(request, target, candidate.input)
