@@ -13,9 +13,9 @@ export type ChallengeOptions = {
 /** Longest explanation sent; headers are short. */
 const MAX_DESCRIPTION_CHARS = 256
 
-/** No token was sent, and saying that it is invalid would make the client throw away a good one. */
-const WITHOUT_ERROR: readonly AuthErrorCode[] = ['AUTH_CREDENTIALS_MISSING']
 const BAD_REQUEST: readonly AuthErrorCode[] = ['AUTH_CREDENTIALS_MALFORMED', 'AUTH_AMBIGUOUS_CREDENTIALS']
+/** Only where a token was sent: told of another refusal that it is invalid, a client would throw away a good one. */
+const ABOUT_A_TOKEN = /^AUTH_(?:KEY|TOKEN|WALLET_TOKEN)_/
 
 /** Undefined when another token would not help: the trouble is ours, or the way to a server behind us. */
 export function challengeFor(error: AuthError, options: ChallengeOptions = {}): string | undefined {
@@ -42,8 +42,8 @@ function errorCode(
 ): 'none' | 'invalid_request' | 'invalid_token' | 'insufficient_scope' | undefined {
   if (code === 'AUTH_INSUFFICIENT_SCOPE') return 'insufficient_scope'
   if (statusOf(code) !== 401) return undefined
-  if (WITHOUT_ERROR.includes(code)) return 'none'
-  return BAD_REQUEST.includes(code) ? 'invalid_request' : 'invalid_token'
+  if (BAD_REQUEST.includes(code)) return 'invalid_request'
+  return ABOUT_A_TOKEN.test(code) ? 'invalid_token' : 'none'
 }
 
 /** RFC 6750 §3 allows %x20-21 / %x23-5B / %x5D-7E. Whatever else is in a message must not end the header. */

@@ -49,12 +49,14 @@ export class AuthError extends Error {
 
 export type AuthErrorOptions = ErrorOptions & { readonly requiredScopes?: readonly string[] | undefined }
 
+type AuthStatus = 400 | 401 | 403 | 409 | 429 | 502 | 503
+
 /** What a code means in HTTP, for those who have no table of their own. */
-export function statusOf(code: AuthErrorCode): 400 | 401 | 403 | 409 | 502 | 503 {
+export function statusOf(code: AuthErrorCode): AuthStatus {
   return STATUSES[code]
 }
 
-const STATUSES: Readonly<Record<AuthErrorCode, 400 | 401 | 403 | 409 | 502 | 503>> = {
+const STATUSES: Readonly<Record<AuthErrorCode, AuthStatus>> = {
   AUTH_CREDENTIALS_MISSING: 401,
   AUTH_CREDENTIALS_MALFORMED: 401,
   AUTH_AMBIGUOUS_CREDENTIALS: 401,
