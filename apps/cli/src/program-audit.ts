@@ -27,14 +27,18 @@ export function addAuditCommands(
     .description('list entries, newest first')
     .option('--limit <n>', 'how many at most', '50')
     .option('--bodies', 'with arguments and responses (seen with --json)')
-    .addHelpText('after', examples('audit log --limit 50', 'audit log --consumer agent-1 --status failed --json'))
+    .option('--follow', 'then go on with new entries, oldest first; with --json one a line')
+    .addHelpText(
+      'after',
+      examples('audit log --limit 50', 'audit log --follow', 'audit log --consumer agent-1 --status failed --json'),
+    )
     .action(async (options, command) => {
       const { showLog } = await import('./commands/audit.ts')
       await showLog(contextOf(command), options)
     })
   audit
     .command('stats')
-    .description('totals')
+    .description('totals, and how far each export has come')
     .option('--from <time>', 'not before')
     .option('--to <time>', 'before')
     .option(...FILE)

@@ -58,6 +58,51 @@ it('sums up', async () => {
   expect((await place.run(['usage'])).stdout).toContain('agent-1')
 })
 
+it('follows: what there is, and then what comes, until it is interrupted', { timeout: 60_000 }, async () => {
+  using home = folder()
+  const port = await freePort()
+  const keys = [{ id: 'k', key: KEY, name: 'k', consumerId: 'agent-1', roles: [] }]
+  const out = { name: 'file', type: 'jsonl', path: 'out.jsonl', intervalMs: 10 }
+  const servers = [{ id: 'everything', command: process.execPath, args: [everything, 'stdio'] }]
+  home.write('gateway.yaml', { port, auth: { keys }, servers, audit: { export: [out] } })
+  const gateway = home.start(['serve'])
+  await outputWith(gateway, 'listens on')
+  const following = home.start(['audit', 'log', '--follow', '--json', '--bodies', '--limit', '1'])
+  let printed = ''
+  following.stdout.on('data', (chunk) => (printed += String(chunk)))
+  const until = async (text: string): Promise<void> => {
+    while (!printed.includes(text)) await once(following.stdout, 'data')
+  }
+  await until('gateway.started')
+  const args = ['--file', join(home.path, '.mcp-gateway', 'audit.db'), '--follow']
+  const filtered = home.start(['audit', 'log', ...args, '--tool', 'echo'])
+  const lines = outputWith(filtered, 'served')
+  for (const message of ['canary-a', 'canary-b']) {
+    const response = await fetch(`http://127.0.0.1:${port}/api/servers/everything/tools/echo`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ arguments: { message } }),
+    })
+    expect(response.status).toBe(200)
+  }
+  await until('canary-b')
+  const rows = printed.trimEnd().split('\n').map((line) => JSON.parse(line) as { seq: number; type: string }) // prettier-ignore
+  expect(rows.map(({ seq }) => seq)).toEqual([0, 1, 2])
+  expect(await lines).toMatch(/^1 .*tool\.call {2}agent-1 {2}everything .*served/)
+  for (const child of [following, filtered]) {
+    child.kill('SIGINT')
+    const [code] = (await once(child, 'exit')) as [number | null]
+    expect(code).toBe(0)
+  }
+  gateway.kill('SIGTERM')
+  await once(gateway, 'exit')
+  const stats = await home.run(['audit', 'stats', '--json'])
+  expect((JSON.parse(stats.stdout) as { exports: unknown }).exports).toEqual([{ name: 'file', cursor: 4, lag: 0 }])
+  expect((await home.run(['audit', 'stats'])).stdout).toMatch(/export file +4 sent, 0 behind/)
+  expect(home.read('out.jsonl').trimEnd().split('\n')).toHaveLength(4)
+  expect((await home.run(['audit', 'log', '--follow', '--to', '2030-01-01'])).code).toBe(2)
+})
+
 it('exports lines that parse, and a CSV that no spreadsheet runs', async () => {
   const lines = (await place.run(['audit', 'export'])).stdout.trim().split('\n')
   const members = lines.map((line) => Object.keys(JSON.parse(line) as object)[0])

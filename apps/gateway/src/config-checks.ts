@@ -3,6 +3,7 @@
  * reported together with wrong keys and types; whatever has the wrong type is the schema's to report and is skipped.
  */
 import { createHash } from 'node:crypto'
+import { checkPolicySections } from './policy-config.ts'
 import { isLoopback } from './guard.ts'
 import { OWN_ID } from './own-server.ts'
 import type { Path, Problem } from './config-findings.ts'
@@ -15,6 +16,8 @@ export function checkAcross(value: unknown): Problem[] {
   const servers = list(file['servers'])
   return [
     ...checkReach(file),
+    ...checkPolicySections(file),
+    ...checkExports(map(file['audit'])),
     ...keys.flatMap((key, index) => checkKey(map(key), ['auth', 'keys', index, 'key'])),
     ...servers.flatMap((server, index) => checkServer(server, ['servers', index])),
     ...duplicates(keys, 'id', ['auth', 'keys'], 'is the id of another key'),
@@ -63,6 +66,45 @@ function checkServer(value: unknown, path: Path): Problem[] {
   return foreign
     .filter((key) => key in server)
     .map((key) => ({ path: [...path, key], message: `belongs to a server with "${owner}"`, at: 'key' as const }))
+}
+
+/** Where a log of one region would leave it, and what of an export contradicts itself. */
+function checkExports(audit: Raw): Problem[] {
+  const exports = list(audit['export'])
+  return [
+    ...exports.flatMap((one, index) => {
+      const path = ['audit', 'export', index]
+      return [...checkRegion(map(one), audit['region'], path), ...checkCredentials(map(one), path)]
+    }),
+    ...duplicates(exports, 'name', ['audit', 'export'], 'is the name of another export'),
+    ...duplicates(exports, 'path', ['audit', 'export'], 'is the file of another export'),
+  ]
+}
+
+function checkRegion({ type, region, awsRegion, endpoint }: Raw, logRegion: unknown, path: Path): Problem[] {
+  const at = [...path, 'region']
+  if (typeof logRegion !== 'string') {
+    const message = 'means nothing without audit.region: say where the log may be'
+    return region === undefined || logRegion !== undefined ? [] : [{ path: at, message }]
+  }
+  if (region === undefined) {
+    const message = `has no region, and the log must stay in "${logRegion}": say where it keeps what it gets`
+    return [{ path, message }]
+  }
+  if (typeof region !== 'string') return []
+  if (region !== logRegion) return [{ path: at, message: `is "${region}", and the log must stay in "${logRegion}"` }]
+  // Amazon's own names tell: a bucket in us-east-1 is not in the EU, whatever it is marked.
+  if (type !== 's3' || endpoint !== undefined || typeof awsRegion !== 'string') return []
+  if (!GEOGRAPHIES.has(region) || awsRegion.startsWith(`${region}-`)) return []
+  return [{ path: [...path, 'awsRegion'], message: `"${awsRegion}" is not in "${region}"` }]
+}
+
+const GEOGRAPHIES = new Set('af ap ca cn eu il me mx sa us'.split(' '))
+
+function checkCredentials(one: Raw, path: Path): Problem[] {
+  const hasId = 'accessKeyId' in one
+  if (hasId === 'secretAccessKey' in one) return []
+  return [{ path, message: `has "${hasId ? 'accessKeyId' : 'secretAccessKey'}" without "${hasId ? 'secretAccessKey' : 'accessKeyId'}"` }] // prettier-ignore
 }
 
 function duplicates(items: readonly unknown[], key: string, path: Path, message: string): Problem[] {

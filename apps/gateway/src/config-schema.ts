@@ -1,10 +1,14 @@
 /**
  * The shape of gateway.yaml, said once: it checks the file and it is the JSON Schema that editors read.
- * zod stays inside this file; what leaves it is `Config`, plain problems and plain JSON.
+ * zod stays inside this file and its sections; what leaves it is `Config`, plain problems and plain JSON.
  */
+import { DEFAULT_TENANT } from '@mcp-gateway/auth'
 import { z } from 'zod'
 import type { Config, KeyConfig, ServerConfig } from './config.ts'
 import { nearest, type Path, type Problem } from './config-findings.ts'
+import { auditSchema, toAudit } from './config-audit.ts'
+import { digits, flag, isHttpUrl, text, texts, wholeNumber } from './config-values.ts'
+import { policyShape } from './policy-schema.ts'
 
 const names = 'Letters, digits, "-", "_" and "."; at most 64.'
 const identifier = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, { error: `must be a short name. ${names}` })
@@ -13,35 +17,17 @@ const serverId = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, { error: 'must be lower-case letters, digits and "-", at most 32 characters' })
 
-/** `${PORT}` gives a string, so digits are a number here. */
-function wholeNumber(min: number, max: number, fallback: number, description: string): z.ZodDefault<z.ZodType<number>> {
-  const number: z.ZodType<number> = z.preprocess(digits, z.int().min(min).max(max))
-  return number.default(fallback).meta({ description, fallback })
-}
-
-function flag(fallback: boolean, description: string): z.ZodDefault<z.ZodType<boolean>> {
-  const boolean: z.ZodType<boolean> = z.preprocess(word, z.boolean())
-  return boolean.default(fallback).meta({ description, fallback })
-}
-
-function digits(value: unknown): unknown {
-  return typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value
-}
-
-function word(value: unknown): unknown {
-  return value === 'true' ? true : value === 'false' ? false : value
-}
-
-const text = (description: string): z.ZodString => z.string().min(1).max(4096).describe(description)
-const texts = (description: string): z.ZodDefault<z.ZodArray<z.ZodString>> =>
-  z.array(z.string()).default([]).describe(description)
-
 const keySchema = z.strictObject({
   id: identifier.describe('Names the key in logs and in `mcp-gateway keys revoke`.'),
   key: text('`sha256:<64 hex digits>` (what `mcp-gateway keys create` writes) or a plain `gw_…` key.'),
   name: text('What a person calls this key, such as "My Agent".').optional(),
   consumerId: identifier.describe('Who is behind the key. Several keys may belong to one consumer.'),
   roles: z.array(identifier).default([]).describe('Roles of the caller.'),
+  tenantId: identifier.default(DEFAULT_TENANT).describe('Whose caller it is. Nothing crosses tenants.'),
+  attributes: z
+    .record(z.string().min(1).max(256), z.unknown())
+    .default({})
+    .describe('What policies may name as `attributes.…` of the caller, and `tier` for limits.'),
   enabled: flag(true, 'false refuses the key without forgetting it.'),
   expiresAt: z
     .union([z.iso.datetime({ offset: true }), z.iso.date(), z.int().min(0).max(8.64e15)], {
@@ -66,6 +52,11 @@ const serverSchema = z.strictObject({
   name: text('What a person calls this server. Defaults to the id.').optional(),
   description: text('One sentence about it.').optional(),
   enabled: flag(true, 'false leaves it out without forgetting it.'),
+  tenants: z
+    .array(identifier)
+    .min(1)
+    .default([DEFAULT_TENANT])
+    .describe('The tenants that have this server, each with a process or session of its own.'),
   tags: texts('Free words to find it by.'),
   timeout: wholeNumber(1, 86_400_000, 60_000, 'Milliseconds a call may stay silent before it is given up.'),
   maxTimeout: wholeNumber(0, 604_800_000, 3_600_000, 'Milliseconds a call may take at all; 0 sets no limit.'),
@@ -131,31 +122,8 @@ const fileSchema = z.strictObject({
     .describe('What /mcp lists: all tools, or the gateway’s own, with which a caller finds and enables servers.'),
   discoveryThreshold: wholeNumber(1, 1_000_000, 1000, 'With more tools than this, `discovery: all` becomes opt-in.'),
   limits: limitsSchema.prefault({}).describe('What one caller, message or session may use up.'),
-  audit: z
-    .strictObject({
-      enabled: flag(true, 'Record every call in an append-only log that shows when it was changed.'),
-      mode: z
-        .enum(['sync', 'async'])
-        .default('sync')
-        .describe('sync: the answer leaves when its entry is on the disk. async: it does not wait.'),
-      onFailure: z
-        .enum(['closed', 'open'])
-        .default('closed')
-        .describe('When an entry cannot be written. closed: the call gets an error instead. open: it gets its answer.'),
-      arguments: z
-        .enum(['full', 'hash'])
-        .default('full')
-        .describe('What is kept of arguments, in a part of the entry that can be erased.'),
-      responses: z.enum(['full', 'hash']).default('full').describe('What is kept of results, likewise.'),
-      maxBodyBytes: wholeNumber(
-        0,
-        262_144,
-        16_384,
-        'Bytes kept of arguments and of a result; the entry says what was cut.',
-      ),
-    })
-    .prefault({})
-    .describe('The audit log: audit.db beside gateway.db. A change takes a restart.'),
+  ...policyShape,
+  audit: auditSchema,
   log: z
     .strictObject({
       level: z
@@ -171,12 +139,21 @@ const fileSchema = z.strictObject({
 export function checkShape(value: unknown): { readonly config: Config } | { readonly problems: readonly Problem[] } {
   const parsed = fileSchema.safeParse(withoutEmpty(value))
   if (!parsed.success) return { problems: parsed.error.issues.flatMap(toProblems) }
-  const { $schema: _, auth, servers, ...rest } = parsed.data
-  return { config: { ...rest, auth: { ...auth, keys: auth.keys.map(toKey) }, servers: servers.map(toServer) } }
+  const { $schema: _, auth, servers, audit, ...rest } = parsed.data
+  return {
+    config: {
+      ...rest,
+      audit: toAudit(audit),
+      auth: { ...auth, keys: auth.keys.map(toKey) },
+      servers: servers.map(toServer),
+    },
+  }
 }
 
 const sections = new Set(
-  'auth keys servers limits log audit allowedHosts allowedOrigins roles tags args env headers tools'.split(' '),
+  'auth keys servers limits log audit export rateLimit ipFilter toolGuard trustedProxies allowedHosts allowedOrigins roles tags args env headers tools'.split(
+    ' ',
+  ),
 )
 
 /** `servers:` with nothing, or only comments, after it is an empty list to a person and a null to YAML. */
@@ -184,9 +161,12 @@ function withoutEmpty(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutEmpty)
   if (typeof value !== 'object' || value === null) return value
   const kept = Object.entries(value).filter(([key, item]) => item !== null || !sections.has(key))
-  // The names in these two maps are the user's own.
+  // The names in these maps are the user's own.
   return Object.fromEntries(
-    kept.map(([key, item]) => [key, key === 'env' || key === 'headers' || key === 'tools' ? item : withoutEmpty(item)]),
+    kept.map(([key, item]) => [
+      key,
+      key === 'env' || key === 'headers' || key === 'tools' || key === 'attributes' ? item : withoutEmpty(item),
+    ]),
   )
 }
 
@@ -260,14 +240,14 @@ function inWords(issue: z.core.$ZodIssue): string {
 function knownKeys(path: Path): string[] {
   let schema: unknown = configJsonSchema()
   for (const step of path) {
-    const { items, properties } = Object(schema) as { items?: unknown; properties?: Record<string, unknown> }
-    schema = typeof step === 'number' ? items : properties?.[step]
+    const { items } = Object(schema) as { items?: unknown }
+    schema = typeof step === 'number' ? items : propertiesOf(schema)[step]
   }
-  return Object.keys(Object((Object(schema) as { properties?: unknown }).properties))
+  return Object.keys(propertiesOf(schema))
 }
 
-function isHttpUrl(value: string): boolean {
-  const url = URL.parse(value)
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return false
-  return url.username === '' && url.password === '' && url.hash === ''
+/** Of a thing that is one of several kinds, those of all kinds. */
+function propertiesOf(schema: unknown): Record<string, unknown> {
+  const { properties = {}, oneOf = [] } = Object(schema) as { properties?: object; oneOf?: unknown[] }
+  return Object.assign({}, properties, ...oneOf.map(propertiesOf)) as Record<string, unknown>
 }

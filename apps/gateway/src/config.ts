@@ -12,10 +12,12 @@
  */
 import { dirname, resolve } from 'node:path'
 import { LineCounter, parseDocument, visit, type Alias, type Document } from 'yaml'
+import type { ExportConfig } from './config-audit.ts'
 import { checkAcross } from './config-checks.ts'
 import { ConfigError, locate, type ConfigFinding, type Problem } from './config-findings.ts'
 import { checkShape } from './config-schema.ts'
 import { interpolate } from './interpolate.ts'
+import type { PolicySections } from './policy-config.ts'
 
 export { ConfigError } from './config-findings.ts'
 export { configJsonSchema } from './config-schema.ts'
@@ -29,6 +31,9 @@ export type KeyConfig = {
   readonly name: string
   readonly consumerId: string
   readonly roles: readonly string[]
+  readonly tenantId: string
+  /** What policies may name: `caller.attributes.…`. */
+  readonly attributes: Readonly<Record<string, unknown>>
   readonly enabled: boolean
   /** Epoch milliseconds. */
   readonly expiresAt?: number
@@ -36,6 +41,8 @@ export type KeyConfig = {
 
 type ServerCommon = {
   readonly id: string
+  /** Who has it; each of them a process of its own. */
+  readonly tenants: readonly string[]
   /** @default the id */
   readonly name: string
   readonly description?: string
@@ -109,12 +116,19 @@ export type Config = {
     readonly mode: 'sync' | 'async'
     /** Whether a call that can't be recorded gets an answer. */
     readonly onFailure: 'closed' | 'open'
-    readonly arguments: 'full' | 'hash'
-    readonly responses: 'full' | 'hash'
+    readonly arguments: 'full' | 'redacted' | 'hash'
+    readonly responses: 'full' | 'redacted' | 'hash'
     readonly maxBodyBytes: number
+    /** Where the log may be: it is sent only to exports marked the same. */
+    readonly region?: string
+    /** After so many days fields are erased. */
+    readonly retentionDays?: number
+    /** 0: only when somebody asks. */
+    readonly checkpointIntervalMs: number
+    readonly export: readonly ExportConfig[]
   }
   readonly log: { readonly level: LogLevel }
-}
+} & PolicySections
 
 export type ParseConfigOptions = {
   /** Where `${NAME}` is looked up, usually `process.env`. */
@@ -207,7 +221,11 @@ function rooted(config: Config, folder: string): Config {
   const servers = config.servers.map((server) =>
     server.transport === 'stdio' && server.cwd !== undefined ? { ...server, cwd: resolve(folder, server.cwd) } : server,
   )
-  return { ...config, servers }
+  const exports = config.audit.export.map((one): ExportConfig => {
+    if (one.type === 'jsonl' || one.type === 'csv') return { ...one, path: resolve(folder, one.path) }
+    return one.type === 'syslog' && one.ca !== undefined ? { ...one, ca: resolve(folder, one.ca) } : one
+  })
+  return { ...config, servers, audit: { ...config.audit, export: exports } }
 }
 
 function atStart(message: string): ConfigFinding {

@@ -1,11 +1,22 @@
 /** Entries as CSV, for people and spreadsheets. It proves nothing; `ledger-bundle.ts` does. */
+import { csvCell } from '@mcp-gateway/audit-chain/formats/csv'
 import { leafHash } from '@mcp-gateway/audit-chain/verify'
 import { matches, type LedgerFilter } from './ledger-query.ts'
 import { describeRow, readPages, type LedgerReader, type LedgerRow } from './ledger-rows.ts'
 
 export type ExportOptions = LedgerFilter & { readonly withBodies: boolean }
 
-const FACTS = ['method', 'server', 'name', 'status', 'code', 'latencyMs', 'requestBytes', 'responseBytes'] as const
+/** Facts that have a column. */
+export const FACTS = [
+  'method',
+  'server',
+  'name',
+  'status',
+  'code',
+  'latencyMs',
+  'requestBytes',
+  'responseBytes',
+] as const
 const COLUMNS = ['seq', 'id', 'type', 'at', 'consumer', 'keyId', ...FACTS, 'arguments', 'response', 'leafHash'] as const
 
 /** One line after the other, oldest first, without their ends. */
@@ -28,15 +39,4 @@ function csvLine(row: LedgerRow, hash: Uint8Array): string {
   const { facts, ...rest } = row
   const values: Readonly<Record<string, unknown>> = { ...facts, ...rest, leafHash: Buffer.from(hash).toString('hex') }
   return COLUMNS.map((column) => csvCell(values[column])).join(',')
-}
-
-/**
- * RFC 4180, and an apostrophe before what a spreadsheet would run: tools and arguments are named by strangers
- * (https://owasp.org/www-community/attacks/CSV_Injection).
- */
-export function csvCell(value: unknown): string {
-  if (value === undefined || value === null) return ''
-  const text = typeof value === 'string' ? value : JSON.stringify(value)
-  const harmless = typeof value === 'string' && /^[\s]*[=+\-@\t\r|%]/u.test(text) ? `'${text}` : text
-  return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless
 }

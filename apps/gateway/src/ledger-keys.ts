@@ -5,6 +5,7 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises'
 import {
   createPublisher,
   createSigner,
@@ -36,18 +37,31 @@ export type LedgerKeys = {
   checkpoint(): Promise<SignedState | undefined>
   /** @throws GatewayError GATEWAY_UNKNOWN_ENTRY */
   prove(log: AuditLog, id: string): Promise<EntryProof>
+  /** Signs whenever the log has grown, first after one interval. @throws AuditError AUDIT_ROLLED_BACK, AUDIT_FORKED */
+  run(options: {
+    readonly intervalMs: number
+    readonly signal: AbortSignal
+    readonly onError: (error: unknown) => void
+  }): Promise<void>
 }
 
 export type LedgerKeysOptions = { readonly store: AuditStore; readonly origin: string; readonly file: string }
 
-/** Nothing is read, written or signed before it is asked for. */
+/** Nothing is read, written or signed before it is asked for. The first signature reads the whole log, in turns with calls. */
 export function createLedgerKeys({ store, origin, file }: LedgerKeysOptions): LedgerKeys {
+  const breathing: AuditStore = {
+    ...store,
+    async entries(...range) {
+      await breathe()
+      return await store.entries(...range)
+    },
+  }
   let made: { readonly signer: NoteSigner; readonly publisher: Publisher } | undefined
   const open = () => {
     if (made !== undefined) return made
     const signer = createSigner({ name: origin, privateKey: privateKeyOf(file) })
     const places = file === ':memory:' ? [] : [placeOf(file)]
-    return (made = { signer, publisher: createPublisher({ store, signer, places }) })
+    return (made = { signer, publisher: createPublisher({ store: breathing, signer, places }) })
   }
   const checkpoint = async (): Promise<SignedState | undefined> => {
     const { signer, publisher } = open()
@@ -57,6 +71,10 @@ export function createLedgerKeys({ store, origin, file }: LedgerKeysOptions): Le
   }
   return {
     checkpoint,
+    async run({ intervalMs, signal, onError }) {
+      await sleep(intervalMs, undefined, { signal }).catch(() => undefined) // Woken by the end.
+      if (!signal.aborted) await open().publisher.run({ intervalMs, signal, onError })
+    },
     async prove(log, id) {
       const seq = await log.find(id)
       const signed = seq === undefined ? undefined : await checkpoint()

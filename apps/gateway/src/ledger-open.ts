@@ -1,9 +1,13 @@
 /** The audit log as a gateway has it: opened, started with an entry, and closed with one. */
+import { dirname, join } from 'node:path'
+import type { Redactor } from '@mcp-gateway/policy'
 import type { Config } from './config.ts'
 import type { ServerIdentity } from './ledger-entry.ts'
+import type { ExportState, LedgerExports } from './ledger-exports.ts'
 import { createLedgerKeys, type LedgerKeys } from './ledger-keys.ts'
 import { createRefusedLogins } from './ledger-logins.ts'
-import { auditFileOf, openLedgerLog } from './ledger-store.ts'
+import { createLedgerUpkeep } from './ledger-upkeep.ts'
+import { auditFileOf, openLedgerLog, type OpenedLog } from './ledger-store.ts'
 import { createLedger, type Ledger } from './ledger.ts'
 import type { Logger } from './log.ts'
 import type { Server } from './server.ts'
@@ -12,6 +16,7 @@ export type GatewayLedger = {
   readonly ledger: Ledger
   readonly keys: LedgerKeys
   readonly file: string
+  readonly exports: () => Promise<ExportState[]>
   readonly onRefusedLogin: (code: string, address: string | undefined) => void
   started(): Promise<void>
   onReload(before: Config, after: Config, changes: Readonly<Record<string, readonly string[]>>): Promise<void>
@@ -22,7 +27,8 @@ export type GatewayLedgerOptions = {
   readonly config: Config
   readonly database: string
   readonly version: string
-  readonly server: (id: string) => Server | undefined
+  readonly server: (tenantId: string, id: string) => Server | undefined
+  readonly redactor: () => Redactor
   readonly logger: Logger
 }
 
@@ -31,28 +37,53 @@ export async function openGatewayLedger(options: GatewayLedgerOptions): Promise<
   const { config, version, logger } = options
   if (!config.audit.enabled) return undefined
   const file = auditFileOf(options.database)
-  const opened = await openLedgerLog(file)
-  const identify = (id: string): ServerIdentity | undefined => identityOf(options.server(id))
-  const ledger = createLedger({ ...opened, config: config.audit, identify, logger })
+  const opened = await openLedgerLog(file, config.audit.region)
+  const identify = (tenantId: string, id: string): ServerIdentity | undefined =>
+    identityOf(options.server(tenantId, id))
+  const ledger = createLedger({ ...opened, config: { ...config.audit, redactor: options.redactor }, identify, logger })
+  const { store, log } = opened
+  const keys = createLedgerKeys({ store, origin: log.origin, file })
+  const upkeep = createLedgerUpkeep({ store, log, keys, config: config.audit, logger })
+  const exports = await openExports(options, opened)
   const logins = createRefusedLogins((input) => void ledger.note(input))
   let hasStarted = false
   return {
     ledger,
     file,
-    keys: createLedgerKeys({ store: opened.store, origin: opened.log.origin, file }),
+    keys,
+    exports: async () => (await exports?.states()) ?? [],
     onRefusedLogin: logins.add,
     async started() {
       hasStarted = true
       await ledger.note({ type: 'gateway.started', facts: { version } })
+      upkeep.start()
+      exports?.start()
     },
     onReload: (before, after, changes) =>
       ledger.note({ type: 'config.reloaded', facts: { servers: changes, keys: keyChanges(before, after) } }),
     async close() {
       logins[Symbol.dispose]()
       if (hasStarted) await ledger.note({ type: 'gateway.stopped', facts: { version } })
+      await upkeep.close()
       await ledger[Symbol.asyncDispose]()
+      await exports?.close()
       opened[Symbol.dispose]()
     },
+  }
+}
+
+/** Loaded for those who have some: the gateway listens sooner without. A file that an export names and is not there stops a start. */
+async function openExports(options: GatewayLedgerOptions, opened: OpenedLog): Promise<LedgerExports | undefined> {
+  const { config, database, version, logger } = options
+  if (config.audit.export.length === 0) return undefined
+  try {
+    const { createLedgerExports } = await import('./ledger-exports.ts')
+    const directory = join(dirname(auditFileOf(database)), 'exports')
+    const { store, log } = opened
+    return createLedgerExports({ exports: config.audit.export, store, origin: log.origin, directory, version, logger })
+  } catch (error) {
+    opened[Symbol.dispose]()
+    throw error
   }
 }
 

@@ -6,6 +6,7 @@ import { AuditError } from '@mcp-gateway/audit-chain'
 import type { Caller } from '@mcp-gateway/auth'
 import { GatewayError } from './errors.ts'
 import { checkLedger } from './ledger-check.ts'
+import type { ExportState } from './ledger-exports.ts'
 import type { EntryProof, LedgerKeys } from './ledger-keys.ts'
 import { queryLedger, type LedgerFilter, type LedgerPage } from './ledger-query.ts'
 import type { LedgerReader } from './ledger-rows.ts'
@@ -23,13 +24,19 @@ export type Verification = {
 
 export type LedgerReports = {
   query(caller: Caller, query: LedgerFilter & { limit: number; before?: number | undefined }): Promise<LedgerPage>
-  stats(caller: Caller, times: Times): Promise<Readonly<LedgerStats>>
+  /** With the state of each export: an admin must see that one is behind. */
+  stats(caller: Caller, times: Times): Promise<Readonly<LedgerStats> & { readonly exports: readonly ExportState[] }>
   usage(caller: Caller, times: Times, consumer?: string): Promise<readonly UsageRow[]>
   verify(caller: Caller): Promise<Verification>
   prove(caller: Caller, id: string): Promise<EntryProof>
 }
 
-export type LedgerReportsOptions = { readonly reader: LedgerReader; readonly keys: LedgerKeys; readonly file: string }
+export type LedgerReportsOptions = {
+  readonly reader: LedgerReader
+  readonly keys: LedgerKeys
+  readonly file: string
+  readonly exports: () => Promise<ExportState[]>
+}
 
 export function createLedgerReports(options: LedgerReportsOptions | undefined): LedgerReports {
   const usage = options && createLedgerUsage(options.reader)
@@ -57,10 +64,10 @@ export function createLedgerReports(options: LedgerReportsOptions | undefined): 
       return await readable(queryLedger(reader, { ...query, withBodies }))
     },
     async stats(caller, times) {
-      allow(caller)
+      const { exports } = allow(caller)
       const found = await readable(sums(times))
       if (found === undefined) throw new GatewayError('GATEWAY_AUDIT_OFF', 'the audit log is switched off')
-      return found.stats
+      return { ...found.stats, exports: await readable(exports()) }
     },
     async usage(caller, times, consumer) {
       allow(caller)

@@ -49,6 +49,15 @@ const usageSchema = z
     responseBytes: count,
   })
   .openapi('Usage')
+const exportSchema = z.object({
+  name: z.string(),
+  type: z.string(),
+  region: z.string().optional(),
+  cursor: count,
+  lag: count,
+  lastError: z.object({ at: z.string(), message: z.string() }).optional(),
+  deadLetters: count,
+})
 const statsSchema = z
   .object({
     entries: count,
@@ -58,6 +67,7 @@ const statsSchema = z
     maxLatencyMs: count,
     byStatus: z.record(z.string(), count),
     byType: z.record(z.string(), count),
+    exports: z.array(exportSchema),
   })
   .openapi('AuditStats')
 const findingSchema = z.object({ code: z.string(), seq: count.optional(), message: z.string() })
@@ -125,7 +135,10 @@ export function addLedgerRoutes(app: OpenAPIHono<RestEnv>, reports: LedgerReport
     const found = await reports.verify(c.get('caller'))
     return c.json({ ...found, findings: [...found.findings] }, 200)
   })
-  app.openapi(routes.stats, async (c) => c.json(await reports.stats(c.get('caller'), c.req.valid('query')), 200))
+  app.openapi(routes.stats, async (c) => {
+    const { exports, ...stats } = await reports.stats(c.get('caller'), c.req.valid('query'))
+    return c.json({ ...stats, exports: [...exports] }, 200)
+  })
   app.openapi(routes.usage, async (c) =>
     c.json({ usage: [...(await reports.usage(c.get('caller'), c.req.valid('query')))] }, 200),
   )

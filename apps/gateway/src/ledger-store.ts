@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { openLog, type AuditLog, type AuditStore } from '@mcp-gateway/audit-chain'
 import { createMemoryStore } from '@mcp-gateway/audit-chain/stores/memory'
 import { createSqliteStore, openSqlite } from '@mcp-gateway/audit-chain/stores/sqlite'
+import { GatewayError } from './errors.ts'
 
 export type OpenedLog = Disposable & { readonly store: AuditStore; readonly log: AuditLog }
 
@@ -13,12 +14,23 @@ export function auditFileOf(database: string): string {
   return database === ':memory:' ? database : join(dirname(database), 'audit.db')
 }
 
-/** Goes on with the log that the file has, or begins one. Its name tells nothing about anybody. */
-export async function openLedgerLog(file: string): Promise<OpenedLog> {
+/**
+ * Goes on with the log that the file has, or begins one. Its name tells its region, and nothing about anybody.
+ * @throws GatewayError GATEWAY_AUDIT_REGION when the log is another region's: what is in it would follow the new settings
+ */
+export async function openLedgerLog(file: string, region?: string): Promise<OpenedLog> {
   const { store, close } = openStore(file)
   try {
     const [known] = await store.origins()
-    const origin = known ?? `mcp-gateway/audit/${randomBytes(8).toString('hex')}`
+    const place = region === undefined ? '' : `${region}/`
+    const origin = known ?? `mcp-gateway/audit/${place}${randomBytes(8).toString('hex')}`
+    const [, itsRegion] = /^mcp-gateway\/audit\/([a-z0-9-]+)\/[0-9a-f]{16}$/.exec(origin) ?? []
+    if (region !== undefined && itsRegion !== undefined && itsRegion !== region) {
+      throw new GatewayError(
+        'GATEWAY_AUDIT_REGION',
+        `${file} is a log of "${itsRegion}", and audit.region is "${region}"`,
+      )
+    }
     return { store, log: openLog({ store, origin }), [Symbol.dispose]: close }
   } catch (error) {
     close()

@@ -49,13 +49,17 @@ describe('parseConfig', () => {
       },
       discovery: 'all',
       discoveryThreshold: 1000,
+      policyMode: 'enforce',
+      trustedProxies: [],
       audit: {
         enabled: true,
         mode: 'sync',
         onFailure: 'closed',
-        arguments: 'full',
-        responses: 'full',
+        arguments: 'redacted',
+        responses: 'redacted',
         maxBodyBytes: 16_384,
+        checkpointIntervalMs: 60_000,
+        export: [],
       },
       log: { level: 'info' },
     })
@@ -72,8 +76,10 @@ servers:
   - { id: far, name: Far away, url: 'https://example.com/mcp', headers: { X-Token: t } }
   - { id: old, url: 'http://example.com/sse', transport: sse, enabled: false }
 `)
+    const more = { attributes: {}, tenantId: 'default' }
     expect(config.auth.keys).toEqual([
       {
+        ...more,
         id: 'k1',
         key: plainKey,
         name: 'My Agent',
@@ -83,6 +89,7 @@ servers:
         expiresAt: Date.parse('2027-01-30T23:00:00Z'),
       },
       {
+        ...more,
         id: 'k2',
         key: hashApiKey('gw_other'),
         name: 'k2',
@@ -93,7 +100,7 @@ servers:
       },
     ])
     const times = { maxTimeout: 3_600_000, startTimeout: 30_000, idleStop: 300_000, healthInterval: 30_000 }
-    const settings = { ...times, isolation: 'caller', tools: {} }
+    const settings = { ...times, tenants: ['default'], isolation: 'caller', tools: {} }
     const common = { ...settings, enabled: true, tags: [], timeout: 60_000 }
     expect(config.servers).toEqual([
       {
@@ -333,9 +340,11 @@ describe('who may reach the gateway', () => {
 })
 
 describe('configJsonSchema', () => {
+  const OPTIONAL = ['policies', 'rateLimit', 'ipFilter', 'redaction', 'toolGuard']
+
   test('knows every setting of a Config, each with a description', () => {
     const { properties } = configJsonSchema() as { properties: Record<string, { description?: string }> }
-    expect(Object.keys(properties).sort()).toEqual([...Object.keys(parse('')), '$schema'].sort())
+    expect(Object.keys(properties).sort()).toEqual([...Object.keys(parse('')), '$schema', ...OPTIONAL].sort())
     for (const [name, { description }] of Object.entries(properties)) expect(description, name).toMatch(/\.$/)
   })
 

@@ -30,6 +30,8 @@ export type AuditErrorCode =
   // A third party did not confirm a checkpoint.
   | 'AUDIT_ANCHOR_FAILED'
   | 'AUDIT_WITNESS_REFUSED'
+  // A receiver of entries did not take them. They come again.
+  | 'AUDIT_SINK_FAILED'
 
 /** Thrown by this package. */
 export class AuditError extends Error {

@@ -42,7 +42,7 @@ export function createFollower({ store, origin, name, maxBatch = 256, handle }: 
   if (!Number.isSafeInteger(maxBatch) || maxBatch < 1 || maxBatch > MAX_READ)
     throw new RangeError(`maxBatch: ${maxBatch}`)
 
-  const catchUp = async (signal: AbortSignal): Promise<number> => {
+  const catchUpNow = async (signal: AbortSignal): Promise<number> => {
     const start = await store.cursor(origin, name)
     for (let next = start; ;) {
       signal.throwIfAborted()
@@ -60,6 +60,17 @@ export function createFollower({ store, origin, name, maxBatch = 256, handle }: 
       next = to
       await store.setCursor(origin, name, next)
     }
+  }
+
+  let running: Promise<number> = Promise.resolve(0)
+  const catchUp = async (signal: AbortSignal): Promise<number> => {
+    // One after the other: two would handle the same entries.
+    const before = running
+    running = (async () => {
+      await before.catch(() => 0) // Its own caller has heard of it.
+      return await catchUpNow(signal)
+    })()
+    return await running
   }
 
   return {

@@ -19,6 +19,9 @@ export {
   type Publisher,
   type PublisherOptions,
 } from './publisher.ts'
+export { createRetention, type Retention, type RetentionOptions } from './retention.ts'
+export type { EventFormatOptions, Product, SecurityEvent, Severity } from './formats/event.ts'
+export type { RecordFormat, Sink } from './sink.ts'
 export { createCosigner, createSigner, type NoteSigner, type SignerOptions } from './signer.ts'
 export {
   MAX_READ,
@@ -28,6 +31,7 @@ export {
   type Sealed,
   type SealedEntry,
   type StoredCheckpoint,
+  type StoredCursor,
   type StoredEntry,
   type StoredFields,
   type TileNode,

@@ -55,6 +55,8 @@ export type StoredFields = { readonly seq: number; readonly subject: string | un
 
 export type StoredCheckpoint = { readonly size: number; readonly note: string }
 
+export type StoredCursor = { readonly follower: string; readonly seq: number }
+
 /** How many rows one read may return; whoever wants more asks again. */
 export const MAX_READ = 1024
 
@@ -86,6 +88,8 @@ export interface AuditStore {
   lastCheckpoint(origin: string): Promise<StoredCheckpoint | undefined>
   /** Where a follower goes on: the next position it has not handled. 0 when it is new. */
   cursor(origin: string, follower: string): Promise<number>
+  /** Of every follower that ever noted one, by name, at most MAX_READ. */
+  cursors(origin: string): Promise<StoredCursor[]>
   setCursor(origin: string, follower: string, seq: number): Promise<void>
   /** The right to publish for this log, of which there is one among all processes; `undefined` when another has it. */
   lead(origin: string): Promise<AsyncDisposable | undefined>

@@ -228,6 +228,16 @@ function keeping(test: Test): ConformanceTest[] {
       await store.setCursor(ORIGIN, 'export', 9)
       assert.equal(await ((await reopen?.()) ?? store).cursor(ORIGIN, 'export'), 9)
       assert.equal(await store.cursor(ORIGIN, 'other'), 0)
+      await store.setCursor(ORIGIN, 'billing', 3)
+      const known = [
+        { follower: 'billing', seq: 3 },
+        { follower: 'export', seq: 9 },
+      ]
+      assert.deepEqual(
+        (await store.cursors(ORIGIN)).map((row) => ({ ...row })),
+        known,
+      )
+      assert.deepEqual(await store.cursors('example.com/unknown'), [])
     }),
     test('one at a time leads', async ({ store }) => {
       const lease = await store.lead(ORIGIN)

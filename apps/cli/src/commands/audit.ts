@@ -5,16 +5,23 @@ import {
   bundleLedger,
   createLedgerUsage,
   exportCsv,
+  exportCursors,
+  followLedger,
   openLedgerFile,
   queryLedger,
   readLedgerFile,
+  type ExportCursor,
+  type FollowOptions,
   type LedgerFilter,
+  type LedgerPage,
+  type LedgerReader,
   type LedgerRow,
   type LedgerSums,
 } from '@mcp-gateway/gateway/ledger'
 import { auditFile, explained, timeOf, type AuditFileOptions } from '../audit-file.ts'
 import { reply, table, type Context } from '../context.ts'
 import { CliError } from '../errors.ts'
+import { closeOnSignal } from '../lifetime.ts'
 
 export type FilterOptions = AuditFileOptions & {
   readonly consumer?: string
@@ -27,36 +34,63 @@ export type FilterOptions = AuditFileOptions & {
 export type TimesOptions = AuditFileOptions & { readonly from?: string; readonly to?: string }
 
 const MAX_LIMIT = 100_000
+const FOLLOW_POLL_MS = 250
 
-export async function showLog(
-  context: Context,
-  options: FilterOptions & { readonly limit: string; readonly bodies?: boolean },
-): Promise<void> {
+type LogOptions = FilterOptions & { readonly limit: string; readonly bodies?: boolean; readonly follow?: boolean }
+
+export async function showLog(context: Context, options: LogOptions): Promise<void> {
   const limit = Number(options.limit)
   if (!(Number.isInteger(limit) && limit >= 1 && limit <= MAX_LIMIT))
     throw new CliError('CLI_USAGE', `--limit must be a number from 1 to ${MAX_LIMIT}`)
+  if (options.follow === true && options.to !== undefined)
+    throw new CliError('CLI_USAGE', '--follow has no end, so there is no --to')
   const filter = filterOf(options)
+  const withBodies = options.bodies === true
   await explained(async () => {
     await using reader = await readLedgerFile(auditFile(context, options))
+    const { size } = await reader.log.head()
     const entries: LedgerRow[] = []
-    let before: number | undefined
+    let before: number | undefined = size
     do {
       const rest = limit - entries.length
-      const page = await queryLedger(reader, { ...filter, limit: rest, before, withBodies: options.bodies === true })
+      const page: LedgerPage = await queryLedger(reader, { ...filter, limit: rest, before, withBodies })
       entries.push(...page.entries)
       before = page.next
     } while (before !== undefined && entries.length < limit)
-    const rows = entries.map(
-      ({ seq, at, type, consumer, facts }) =>
-      [seq, at, type, consumer, facts['server'], facts['name'] ?? facts['method'], facts['status'], facts['code'], facts['latencyMs']].map(cell), // prettier-ignore
-    )
+    if (options.follow === true) {
+      for (const row of entries.toReversed()) printRow(context, row)
+      await followLog(context, reader, { ...filter, start: size, withBodies })
+      return
+    }
     const header = ['SEQ', 'AT', 'TYPE', 'CONSUMER', 'SERVER', 'WHAT', 'STATUS', 'CODE', 'MS']
-    reply(context, { entries }, rows.length === 0 ? 'Nothing was found.' : table([header, ...rows]))
+    reply(context, { entries }, entries.length === 0 ? 'Nothing was found.' : table([header, ...entries.map(cellsOf)]))
   })
 }
 
+/** Until Ctrl-C. */
+async function followLog(
+  context: Context,
+  reader: LedgerReader,
+  options: Omit<FollowOptions, 'pollMs' | 'signal'>,
+): Promise<void> {
+  const stop = new AbortController()
+  using _signals = closeOnSignal(async () => stop.abort())
+  for await (const row of followLedger(reader, { ...options, pollMs: FOLLOW_POLL_MS, signal: stop.signal }))
+    printRow(context, row)
+}
+
+/** One line: a program, or a person, reads it while more come. */
+function printRow(context: Context, row: LedgerRow): void {
+  if (context.json) context.print(JSON.stringify(row))
+  else reply(context, row, cellsOf(row).join('  '))
+}
+
+function cellsOf({ seq, at, type, consumer, facts }: LedgerRow): string[] {
+  return [seq, at, type, consumer, facts['server'], facts['name'] ?? facts['method'], facts['status'], facts['code'], facts['latencyMs']].map(cell) // prettier-ignore
+}
+
 export async function showStats(context: Context, options: TimesOptions): Promise<void> {
-  const { stats } = await sumsOf(context, options)
+  const { stats, exports } = await sumsOf(context, options)
   const mean = stats.calls === 0 ? 0 : Math.round(stats.latencyMs / stats.calls)
   const rows = [
     ['entries', String(stats.entries)],
@@ -65,8 +99,9 @@ export async function showStats(context: Context, options: TimesOptions): Promis
     ['mean ms', String(mean)],
     ['longest ms', String(stats.maxLatencyMs)],
     ...Object.entries(stats.byStatus).map(([status, calls]) => [`  ${status}`, String(calls)]),
+    ...exports.map(({ name, cursor, lag }) => [`export ${name}`, `${cursor} sent, ${lag} behind`]),
   ]
-  reply(context, { ...stats, meanLatencyMs: mean }, table(rows))
+  reply(context, { ...stats, meanLatencyMs: mean, exports }, table(rows))
 }
 
 export async function showUsage(context: Context, consumer: string | undefined, options: TimesOptions): Promise<void> {
@@ -123,12 +158,15 @@ function filterOf({ consumer, server, tool, status, from, to }: FilterOptions): 
   return { consumer, server, tool, status, from: timeOf(from, '--from'), to: timeOf(to, '--to') }
 }
 
-async function sumsOf(context: Context, options: TimesOptions): Promise<LedgerSums> {
+async function sumsOf(
+  context: Context,
+  options: TimesOptions,
+): Promise<LedgerSums & { readonly exports: readonly ExportCursor[] }> {
   const from = timeOf(options.from, '--from')
   const to = timeOf(options.to, '--to')
   return await explained(async () => {
     await using reader = await readLedgerFile(auditFile(context, options))
-    return await createLedgerUsage(reader).between(from, to)
+    return { ...(await createLedgerUsage(reader).between(from, to)), exports: await exportCursors(reader) }
   })
 }
 

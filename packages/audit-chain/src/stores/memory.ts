@@ -100,6 +100,10 @@ export function createMemoryStore({ alongside }: MemoryStoreOptions = {}): Audit
     },
     lastCheckpoint: async (origin) => logs.get(origin)?.checkpoints.at(-1),
     cursor: async (origin, follower) => logs.get(origin)?.cursors.get(follower) ?? 0,
+    async cursors(origin) {
+      const found = Array.from(logs.get(origin)?.cursors ?? [], ([follower, seq]) => ({ follower, seq }))
+      return found.sort((a, b) => (a.follower < b.follower ? -1 : 1)).slice(0, MAX_READ)
+    },
     async setCursor(origin, follower, seq) {
       logOf(origin).cursors.set(follower, seq)
     },

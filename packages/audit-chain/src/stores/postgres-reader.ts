@@ -17,6 +17,7 @@ type Reader = Pick<
   | 'checkpoints'
   | 'lastCheckpoint'
   | 'cursor'
+  | 'cursors'
 >
 
 const LOG = '(select log from audit_log where origin = $1)'
@@ -93,6 +94,11 @@ export function createReader(sql: PostgresClient, timeoutMs: number): Reader {
           await seqs(`select seq::float8 from audit_cursor where log = ${LOG} and follower = $2`, [origin, follower])
         )[0] ?? 0
       )
+    },
+    async cursors(origin) {
+      const text = `select follower, seq::float8 from audit_cursor
+        where log = ${LOG} order by follower collate "C" limit ${MAX_READ}`
+      return [...(await query<{ follower: string; seq: number }>(text, [origin]))]
     },
   }
 }

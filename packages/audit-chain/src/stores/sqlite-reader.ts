@@ -1,6 +1,13 @@
 /** The reading side of the SQLite store. */
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
-import { MAX_READ, type AuditStore, type StoredCheckpoint, type StoredEntry, type TileNode } from '../store.ts'
+import {
+  MAX_READ,
+  type AuditStore,
+  type StoredCheckpoint,
+  type StoredCursor,
+  type StoredEntry,
+  type TileNode,
+} from '../store.ts'
 import { fromSqlite } from './sqlite-errors.ts'
 import { headOf, type FieldRow } from './sqlite-statements.ts'
 
@@ -16,6 +23,7 @@ type Reader = Pick<
   | 'checkpoints'
   | 'lastCheckpoint'
   | 'cursor'
+  | 'cursors'
 > & {
   /** Whether the write-ahead log could be emptied. */
   truncateWal(): boolean
@@ -60,6 +68,9 @@ export function createReader(database: DatabaseSync): Reader {
     `select size, note from audit_checkpoint where log = ${log} order by size desc limit 1`,
   )
   const cursor = query<{ seq: number }>(`select seq from audit_cursor where log = ${log} and follower = ?`)
+  const cursors = query<StoredCursor>(
+    `select follower, seq from audit_cursor where log = ${log} order by follower limit ${MAX_READ}`,
+  )
   const checkpointWal = query<{ busy: number }>('pragma wal_checkpoint(truncate)')
 
   return {
@@ -78,6 +89,7 @@ export function createReader(database: DatabaseSync): Reader {
     checkpoints: async (origin, fromSize) => checkpoints(origin, fromSize),
     lastCheckpoint: async (origin) => lastCheckpoint(origin)[0],
     cursor: async (origin, follower) => cursor(origin, follower)[0]?.seq ?? 0,
+    cursors: async (origin) => cursors(origin),
     truncateWal: () => checkpointWal()[0]?.busy === 0,
   }
 }

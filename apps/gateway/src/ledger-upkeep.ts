@@ -1,0 +1,59 @@
+/** What a log needs while it runs: signed checkpoints now and then, and fields that age out. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createRetention, type AuditLog, type AuditStore } from '@mcp-gateway/audit-chain'
+import type { LedgerKeys } from './ledger-keys.ts'
+import type { Logger } from './log.ts'
+
+export type LedgerUpkeepOptions = {
+  readonly log: AuditLog
+  readonly store: AuditStore
+  readonly keys: LedgerKeys
+  readonly config: { readonly retentionDays?: number; readonly checkpointIntervalMs: number }
+  readonly logger: Logger
+}
+
+export type LedgerUpkeep = { start(): void; close(): Promise<void> }
+
+const DAY_MS = 86_400_000
+const RETENTION_EVERY_MS = 3_600_000
+/** After a failure: a reader who held the write-ahead log is gone by then. */
+const RETENTION_AGAIN_MS = 60_000
+
+export function createLedgerUpkeep({ log, store, keys, config, logger }: LedgerUpkeepOptions): LedgerUpkeep {
+  const stop = new AbortController()
+  const { signal } = stop
+  const { retentionDays, checkpointIntervalMs } = config
+  let tasks: readonly Promise<void>[] = []
+
+  const ageOut = async (days: number): Promise<void> => {
+    const retention = createRetention({ store, log, retainMs: days * DAY_MS, by: 'gateway' })
+    while (!signal.aborted) {
+      let waitMs = RETENTION_EVERY_MS
+      try {
+        await retention.run(signal)
+      } catch (error) {
+        if (signal.aborted) return
+        waitMs = RETENTION_AGAIN_MS
+        logger.error({ error: String(error) }, 'fields in the audit log are older than they may be')
+      }
+      await sleep(waitMs, undefined, { signal }).catch(() => undefined) // Woken by the end.
+    }
+  }
+
+  return {
+    start() {
+      const onError = (error: unknown): void => logger.error({ error: String(error) }, 'no checkpoint was signed')
+      tasks = [
+        ...(retentionDays === undefined ? [] : [ageOut(retentionDays)]),
+        // It ends by itself, and has said so, when the log is not what was signed before.
+        ...(checkpointIntervalMs === 0
+          ? []
+          : [keys.run({ intervalMs: checkpointIntervalMs, signal, onError }).catch(() => undefined)]),
+      ]
+    },
+    async close() {
+      stop.abort()
+      await Promise.all(tasks)
+    },
+  }
+}

@@ -1,0 +1,84 @@
+// What is wrong with `audit` is said at start, with its line: a log of one region must not reach another by a slip.
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { ConfigError, parseConfig } from '@mcp-gateway/gateway'
+
+function findings(text: string): string[] {
+  try {
+    parseConfig(text, { env: {} })
+    return []
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    return error.findings.map(({ line, path, message, suggestion }) => `${line} ${path}: ${message}${suggestion === undefined ? '' : ` (${suggestion})`}`) // prettier-ignore
+  }
+}
+
+const audit = (region: string, ...exports: object[]): string =>
+  `audit:\n  region: ${region}\n  export:\n${exports.map((one) => `    - ${JSON.stringify({ name: 'x', ...one })}\n`).join('')}`
+const hook = { type: 'webhook', url: 'https://siem.example.com/in', secret: '0123456789abcdef' }
+const bucket = { type: 's3', bucket: 'b', awsRegion: 'eu-central-1' }
+
+describe('regions', () => {
+  test('a log of one region goes to exports that are marked the same', () => {
+    expect(findings(audit('eu', { ...hook, region: 'eu' }))).toEqual([])
+    expect(findings(audit('eu', { ...bucket, region: 'eu' }))).toEqual([])
+    // Another service's regions have names of their own.
+    expect(findings(audit('eu', { ...bucket, region: 'eu', awsRegion: 'us-east-1', endpoint: 'https://s3.example.eu' }))).toEqual([]) // prettier-ignore
+    expect(findings(audit('plant-7', { ...bucket, region: 'plant-7' }))).toEqual([])
+  })
+
+  test.for([
+    [{ ...hook, region: 'us' }, 'audit.export[0].region: is "us", and the log must stay in "eu"'],
+    [hook, 'audit.export[0]: has no region, and the log must stay in "eu": say where it keeps what it gets'],
+    [{ type: 'csv', path: 'a.csv' }, 'audit.export[0]: has no region, and the log must stay in "eu": say where it keeps what it gets'],
+    [{ ...bucket, region: 'eu', awsRegion: 'us-east-1' }, 'audit.export[0].awsRegion: "us-east-1" is not in "eu"'],
+    [{ ...hook, region: 'EU' }, 'audit.export[0].region: must be a region such as "eu": lower-case letters, digits and "-"'],
+  ] as const)('refused: %j', ([one, expected]) => {
+    expect(findings(audit('eu', one))).toContain(`4 ${expected}`)
+  }) // prettier-ignore
+
+  test('a marked export of a log that is not marked says that something was forgotten', () => {
+    expect(findings(`audit:\n  export:\n    - ${JSON.stringify({ name: 'x', ...hook, region: 'eu' })}`)).toEqual([
+      '3 audit.export[0].region: means nothing without audit.region: say where the log may be',
+    ])
+  })
+})
+
+test('each kind of export has its defaults, and files lie beside the configuration', () => {
+  const exports = [
+    { name: 'a', type: 'jsonl', path: 'out/a.jsonl' },
+    { name: 'b', type: 'csv', path: '/var/b.csv' },
+    { name: 'c', ...hook, secret: '${HOOK_SECRET}' },
+    { name: 'd', ...bucket, objectLock: { mode: 'COMPLIANCE', retainDays: 365 } },
+    { name: 'e', type: 'syslog', host: 'siem', ca: 'ca.pem', intervalMs: '${EVERY}' },
+  ]
+  const env = { HOOK_SECRET: 'a-secret-from-outside', EVERY: '250' }
+  const { audit: found } = parseConfig(JSON.stringify({ audit: { retentionDays: 30, export: exports } }), { env, file: '/etc/gw/gateway.yaml' }) // prettier-ignore
+  expect(found).toMatchObject({ retentionDays: 30, checkpointIntervalMs: 60_000 })
+  expect(found.export).toMatchObject([
+    {
+      path: join('/etc/gw', 'out/a.jsonl'),
+      format: 'jsonl',
+      fields: 'metadata',
+      intervalMs: 1000,
+      maxFileBytes: 67_108_864,
+    },
+    { path: '/var/b.csv' },
+    { secret: 'a-secret-from-outside', headers: {}, maxAttempts: 3 },
+    { compression: 'none', intervalMs: 60_000, objectLock: { mode: 'COMPLIANCE', retainDays: 365 } },
+    { host: 'siem', port: 6514, transport: 'tls', format: 'cef', ca: '/etc/gw/ca.pem', intervalMs: 250 },
+  ])
+})
+
+test.for([
+  ['{"name":"x","type":"ftp"}', '3 audit.export[0].type'],
+  ['{"name":"x","type":"webhook","url":"http://siem.example.com","secret":"0123456789abcdef"}', 'must be an https:// URL'],
+  ['{"name":"x","type":"webhook","url":"https://siem.example.com","secret":"short"}', 'must have 16 characters or more'],
+  ['{"name":"x","type":"webhook","url":"https://a.example","secrett":"0123456789abcdef"}', 'unknown key (secret)'],
+  ['{"name":"x","type":"syslog","host":"h","transport":"udp"}', '3 audit.export[0].transport'],
+  ['{"name":"x","type":"s3","bucket":"b","awsRegion":"eu-west-1","accessKeyId":"a"}', 'has "accessKeyId" without "secretAccessKey"'],
+  ['{"name":"x","type":"csv","path":"a"}\n    - {"name":"x","type":"csv","path":"a"}', 'is the name of another export'],
+  ['{"name":"X","type":"csv","path":"a"}', 'must be lower-case letters'],
+])('refused with a reason: %s', ([one, expected]) => {
+  expect(findings(`audit:\n  export:\n    - ${one}`).join('\n')).toContain(expected)
+}) // prettier-ignore
