@@ -124,13 +124,14 @@ describe('accounts on a chain', () => {
     expect(await verify(wallet, await stranger.signMessage({ message }))).toBe('contract')
   })
 
-  test.each(Object.entries(HOSTILE))('a contract that %s has not signed', async (_, bytecode) => {
-    if (typeof anvil === 'string') return
-    const client = createTestClient({ chain: foundry, mode: 'anvil', transport: http(anvil.url) })
-    const wallet = newWallet()
-    await client.setCode({ address: wallet.address, bytecode })
-    expect(await verify(wallet, await signer.signMessage({ message }))).toBe('invalid')
-  })
+  for (const [deed, bytecode] of Object.entries(HOSTILE)) {
+    test(`a contract that ${deed} has not signed`, async (context) => {
+      const client = chain(context)
+      const wallet = newWallet()
+      await client.setCode({ address: wallet.address, bytecode })
+      expect(await verify(wallet, await signer.signMessage({ message }))).toBe('invalid')
+    })
+  }
 
   test('a contract that is not deployed yet (ERC-6492)', async (context) => {
     const client = chain(context)
