@@ -1,4 +1,5 @@
 /** The `WWW-Authenticate` header of a refusal (RFC 6750 §3, RFC 9728 §5.1), from which an MCP client learns what to do. */
+import { SignatureError } from './erc8128/failure.ts'
 import { statusOf, type AuthError, type AuthErrorCode } from './errors.ts'
 import { protectedResourceUrl } from './protected-resource.ts'
 
@@ -18,6 +19,9 @@ const ABOUT_A_TOKEN = /^AUTH_(?:KEY|TOKEN|WALLET_TOKEN)_/
 
 /** Undefined when another token would not help: the trouble is ours, or the way to a server behind us. */
 export function challengeFor(error: AuthError, options: ChallengeOptions = {}): string | undefined {
+  // ERC-8128 §6 has a scheme of its own, and its errors are not those of a token.
+  if (error instanceof SignatureError) return error.wwwAuthenticate
+  if (error.code === 'AUTH_SIGNATURE_REQUIRED') return 'ERC8128'
   const code = errorCode(error.code)
   if (code === undefined) return undefined
   const scopes = error.requiredScopes ?? options.scopes ?? []

@@ -36,3 +36,43 @@ export {
   type TokenSubject,
 } from './upstream/token-source.ts'
 export { createApiKeys, type ApiKey, type ApiKeysOptions } from './schemes/api-keys.ts'
+export { consumeOnce, replayKey, type ReplayStore } from './replay-store.ts'
+export type { Erc8128Text } from './erc8128/candidate.ts'
+export { describeErc8128, type Erc8128Discovery } from './erc8128/discovery.ts'
+export { SignatureError, type SignatureErrorOptions, type Erc8128Reason } from './erc8128/failure.ts'
+export { parseDictionary } from './erc8128/structured-fields.ts'
+export { formatAccountId, parseAccountId, type Address, type Wallet } from './ethereum/account-id.ts'
+export {
+  createAccountVerifier,
+  type AccountReader,
+  type AccountVerdict,
+  type AccountVerifier,
+  type AccountVerifierOptions,
+  type Chain,
+} from './ethereum/account-verifier.ts'
+export { createHttpRpc, type HttpRpcOptions } from './ethereum/http-rpc.ts'
+export { createRpcAccountReader, type RpcAccountReaderOptions, type RpcRequest } from './ethereum/rpc.ts'
+export { hashMessage, recoverAddress, type PublicKeyRecovery } from './ethereum/recover.ts'
+export { createErc8128, type Erc8128Options } from './schemes/erc8128.ts'
+export {
+  createWallets,
+  type Operator,
+  type WalletAttributes,
+  type Wallets,
+  type WalletsOptions,
+} from './wallet/directory.ts'
+export { enforceOperatorSignatures, type OperatorEnforcementOptions } from './wallet/enforcement.ts'
+export { createWalletLogin, type Challenge, type WalletLogin, type WalletLoginOptions } from './wallet/login.ts'
+export { formatLoginMessage, parseLoginMessage, type LoginMessage } from './wallet/message.ts'
+export type { WalletTokenRecord, WalletTokenStore } from './wallet/token-store.ts'
+export { createWalletTokens, type WalletToken, type WalletTokens, type WalletTokensOptions } from './wallet/tokens.ts'
+export { parseSpiffeId, type SpiffeId } from './certificates/spiffe-id.ts'
+export type { CertificateHeaderFormat } from './certificates/proxy-header.ts'
+export {
+  createClientCertificates,
+  type CertificateIdentity,
+  type CertificateMatch,
+  type CertificateProxies,
+  type ClientCertificatesOptions,
+  type SpiffeTrustDomain,
+} from './schemes/client-certificate.ts'
