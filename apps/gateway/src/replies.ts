@@ -1,46 +1,18 @@
 /** The one table from a failure's stable code to what a client gets: HTTP status and JSON-RPC error. A missing row does not compile. */
-import { AuthError, type AuthErrorCode } from '@mcp-gateway/auth'
+import { AuthError, authStatuses, type AuthErrorCode } from '@mcp-gateway/auth'
 import { PolicyError, type PolicyErrorCode } from '@mcp-gateway/policy'
 import { WireError, wireReplies, type Failure, type Reply, type WireErrorCode } from '@mcp-gateway/wire'
 import { GatewayError, type GatewayErrorCode } from './errors.ts'
 
 export type ErrorCode = WireErrorCode | AuthErrorCode | PolicyErrorCode | GatewayErrorCode
 
+const authReplies = Object.fromEntries(
+  Object.entries(authStatuses).map(([code, status]) => [code, { status, rpcCode: -32000 }]),
+) as Readonly<Record<AuthErrorCode, Reply>>
+
 export const replies: Readonly<Record<ErrorCode, Reply>> = {
   ...wireReplies,
-  AUTH_CREDENTIALS_MISSING: { status: 401, rpcCode: -32000 },
-  AUTH_CREDENTIALS_MALFORMED: { status: 401, rpcCode: -32000 },
-  AUTH_AMBIGUOUS_CREDENTIALS: { status: 401, rpcCode: -32000 },
-  AUTH_TOKEN_INVALID: { status: 401, rpcCode: -32000 },
-  AUTH_TOKEN_EXPIRED: { status: 401, rpcCode: -32000 },
-  AUTH_TOKEN_AUDIENCE: { status: 401, rpcCode: -32000 },
-  AUTH_TOKEN_REVOKED: { status: 401, rpcCode: -32000 },
-  AUTH_INSUFFICIENT_SCOPE: { status: 403, rpcCode: -32000 },
-  AUTH_ISSUER_UNAVAILABLE: { status: 503, rpcCode: -32000 },
-  AUTH_REVOCATION_UNAVAILABLE: { status: 503, rpcCode: -32000 },
-  AUTH_UPSTREAM_SUBJECT_MISSING: { status: 403, rpcCode: -32000 },
-  AUTH_UPSTREAM_REFUSED: { status: 502, rpcCode: -32000 },
-  AUTH_UPSTREAM_UNAVAILABLE: { status: 503, rpcCode: -32000 },
-  AUTH_KEY_UNKNOWN: { status: 401, rpcCode: -32000 },
-  AUTH_KEY_EXPIRED: { status: 401, rpcCode: -32000 },
-  AUTH_KEY_DISABLED: { status: 401, rpcCode: -32000 },
-  AUTH_REPLAY_STORE_UNAVAILABLE: { status: 503, rpcCode: -32000 },
-  AUTH_SIGNATURE_MALFORMED: { status: 400, rpcCode: -32000 },
-  AUTH_SIGNATURE_REFUSED: { status: 401, rpcCode: -32000 },
-  AUTH_SIGNATURE_UNVERIFIABLE: { status: 503, rpcCode: -32000 },
-  AUTH_SIGNATURE_REQUIRED: { status: 401, rpcCode: -32000 },
-  AUTH_WALLET_MESSAGE_MALFORMED: { status: 400, rpcCode: -32000 },
-  AUTH_WALLET_LOGIN_REFUSED: { status: 401, rpcCode: -32000 },
-  AUTH_WALLET_TOKEN_UNKNOWN: { status: 401, rpcCode: -32000 },
-  AUTH_WALLET_TOKEN_REVOKED: { status: 401, rpcCode: -32000 },
-  AUTH_WALLET_TOKEN_EXPIRED: { status: 401, rpcCode: -32000 },
-  AUTH_WALLET_TOKENS_TOO_MANY: { status: 409, rpcCode: -32000 },
-  AUTH_WALLET_TOKEN_STORE_UNAVAILABLE: { status: 503, rpcCode: -32000 },
-  AUTH_CERTIFICATE_HEADER_REFUSED: { status: 400, rpcCode: -32000 },
-  AUTH_CERTIFICATE_MALFORMED: { status: 400, rpcCode: -32000 },
-  AUTH_CERTIFICATE_EXPIRED: { status: 401, rpcCode: -32000 },
-  AUTH_CERTIFICATE_UNTRUSTED: { status: 401, rpcCode: -32000 },
-  AUTH_CERTIFICATE_UNKNOWN: { status: 401, rpcCode: -32000 },
+  ...authReplies,
   POLICY_DENIED: { status: 403, rpcCode: -32000 },
   POLICY_UNKNOWN_TOOL: { status: 404, rpcCode: -32602 },
   POLICY_RATE_LIMITED: { status: 429, rpcCode: -32000 },

@@ -53,10 +53,10 @@ type AuthStatus = 400 | 401 | 403 | 409 | 429 | 502 | 503
 
 /** What a code means in HTTP, for those who have no table of their own. */
 export function statusOf(code: AuthErrorCode): AuthStatus {
-  return STATUSES[code]
+  return authStatuses[code]
 }
 
-const STATUSES: Readonly<Record<AuthErrorCode, AuthStatus>> = {
+export const authStatuses: Readonly<Record<AuthErrorCode, AuthStatus>> = {
   AUTH_CREDENTIALS_MISSING: 401,
   AUTH_CREDENTIALS_MALFORMED: 401,
   AUTH_AMBIGUOUS_CREDENTIALS: 401,

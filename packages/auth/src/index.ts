@@ -4,7 +4,7 @@ export { DEFAULT_TENANT, type Caller, type SchemeName } from './caller.ts'
 export { challengeFor, type ChallengeOptions } from './challenge.ts'
 export type { ClaimNames } from './claims.ts'
 export { readBearer, readCredentials, type Credentials } from './credentials.ts'
-export { AuthError, statusOf, type AuthErrorCode, type AuthErrorOptions } from './errors.ts'
+export { AuthError, authStatuses, statusOf, type AuthErrorCode, type AuthErrorOptions } from './errors.ts'
 export type { Fetch } from './fetch-json.ts'
 export {
   protectedResourceMetadata,
