@@ -1,4 +1,5 @@
 // What is wrong with `audit` is said at start, with its line: a log of one region must not reach another by a slip.
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { ConfigError, parseConfig } from '@mcp-gateway/gateway'
@@ -82,3 +83,10 @@ test.for([
 ])('refused with a reason: %s', ([one, expected]) => {
   expect(findings(`audit:\n  export:\n    - ${one}`).join('\n')).toContain(expected)
 }) // prettier-ignore
+
+test('the example of the README is a configuration', () => {
+  const readme = readFileSync(join(import.meta.dirname, '../../../README.md'), 'utf8')
+  const [, yaml = ''] = /```yaml\n(audit:\n[^]*?)```/.exec(readme) ?? []
+  const { audit: found } = parseConfig(yaml, { env: { HOOK_SECRET: '0123456789abcdef' } })
+  expect(found.export.map(({ name }) => name)).toEqual(['siem', 'hook', 'vault', 'disk'])
+})

@@ -129,12 +129,12 @@ describe('what is refused', () => {
   })
 
   it('covers every code that a request to this gateway can provoke', () => {
-    // Need a running call, a second stream, a full table or a server that misbehaves; see the other tests.
+    // Need a running call, a second stream, a full table, a start or a server that misbehaves; see the other tests.
     const elsewhere = `
       WIRE_BODY_INCOMPLETE WIRE_SESSION_LIMIT WIRE_STREAM_CONFLICT WIRE_DUPLICATE_REQUEST_ID
       WIRE_CALL_LIMIT WIRE_UPSTREAM_CLOSED WIRE_UPSTREAM_TIMEOUT WIRE_UPSTREAM_REFUSED WIRE_UPSTREAM_PROTOCOL
       WIRE_INVALID_PARAMS WIRE_CLIENT_REFUSED WIRE_NOT_SENT WIRE_REQUEST_STATE_INVALID WIRE_CAPABILITY_MISSING WIRE_BUFFER_FULL WIRE_CANCELLED WIRE_INTERNAL GATEWAY_SERVER_ERROR GATEWAY_STOPPING
-      GATEWAY_AUDIT_UNAVAILABLE GATEWAY_AUDIT_OFF GATEWAY_ROLE_REQUIRED GATEWAY_UNKNOWN_ENTRY`
+      GATEWAY_AUDIT_UNAVAILABLE GATEWAY_AUDIT_OFF GATEWAY_AUDIT_REGION GATEWAY_ROLE_REQUIRED GATEWAY_UNKNOWN_ENTRY`
       .trim()
       .split(/\s+/)
     expect(new Set([...rows.map((row) => row[3]), ...elsewhere])).toEqual(new Set(Object.keys(replies)))
