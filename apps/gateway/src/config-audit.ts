@@ -137,7 +137,7 @@ const exportSchema = z.discriminatedUnion('type', [
   }),
 ])
 
-export const auditSchema = z
+const schema = z
   .strictObject({
     enabled: flag(true, 'Record every call in an append-only log that shows when it was changed.'),
     mode: z
@@ -175,10 +175,8 @@ export const auditSchema = z
   .prefault({})
   .describe('The audit log: audit.db beside gateway.db. A change takes a restart.')
 
-/** exactOptionalPropertyTypes: what zod types as possibly undefined is absent when it was not given. */
-export function toAudit(audit: z.infer<typeof auditSchema>): Config['audit'] {
-  return audit as Config['audit']
-}
+// exactOptionalPropertyTypes: what zod types as possibly undefined is absent when it was not given.
+export const auditSchema: z.ZodType<Config['audit']> = schema as z.ZodType<Config['audit']>
 
 function isSafeUrl(value: string): boolean {
   const url = URL.parse(value)

@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import type { Config, KeyConfig, ServerConfig } from './config.ts'
 import { nearest, type Path, type Problem } from './config-findings.ts'
-import { auditSchema, toAudit } from './config-audit.ts'
+import { auditSchema } from './config-audit.ts'
 import { digits, flag, isHttpUrl, text, texts, wholeNumber } from './config-values.ts'
 
 const names = 'Letters, digits, "-", "_" and "."; at most 64.'
@@ -126,11 +126,10 @@ const fileSchema = z.strictObject({
 export function checkShape(value: unknown): { readonly config: Config } | { readonly problems: readonly Problem[] } {
   const parsed = fileSchema.safeParse(withoutEmpty(value))
   if (!parsed.success) return { problems: parsed.error.issues.flatMap(toProblems) }
-  const { $schema: _, auth, servers, audit, ...rest } = parsed.data
+  const { $schema: _, auth, servers, ...rest } = parsed.data
   return {
     config: {
       ...rest,
-      audit: toAudit(audit),
       auth: { ...auth, keys: auth.keys.map(toKey) },
       servers: servers.map(toServer),
     },
