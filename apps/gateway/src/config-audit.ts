@@ -1,4 +1,5 @@
 /** The `audit` section of gateway.yaml: what is recorded, how long it is kept, and where it goes besides. */
+import { parseVerifierKey } from '@mcp-gateway/audit-chain/verify'
 import { z } from 'zod'
 import type { Config } from './config.ts'
 import { digits, flag, isHttpUrl, text, wholeNumber } from './config-values.ts'
@@ -137,6 +138,19 @@ const exportSchema = z.discriminatedUnion('type', [
   }),
 ])
 
+const witnessSchema = z.strictObject({
+  url: z
+    .string()
+    .refine((value) => isSafeUrl(value) && !value.endsWith('/'), {
+      error: 'must be an https:// URL (http:// on loopback) without a slash at its end',
+    })
+    .describe('Submission prefix of a C2SP tlog-witness.'),
+  key: z
+    .string()
+    .refine(isWitnessKey, { error: 'must be the verifier key of a witness, <name>+<8 hex digits>+<base64>' })
+    .describe('Its verifier key, which came another way than from it.'),
+})
+
 const schema = z
   .strictObject({
     enabled: flag(true, 'Record every call in an append-only log that shows when it was changed.'),
@@ -170,6 +184,7 @@ const schema = z
       60_000,
       'Milliseconds between signed checkpoints, while the log grows; 0 for none but those asked for.',
     ),
+    witnesses: z.array(witnessSchema).max(32).default([]).describe('Who else is asked to sign each checkpoint.'),
     export: z.array(exportSchema).max(32).default([]).describe('Where the log is sent as it grows.'),
   })
   .prefault({})
@@ -182,4 +197,12 @@ function isSafeUrl(value: string): boolean {
   const url = URL.parse(value)
   if (url === null || !isHttpUrl(value)) return false
   return url.protocol === 'https:' || /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(url.hostname)
+}
+
+function isWitnessKey(value: string): boolean {
+  try {
+    return parseVerifierKey(value).role === 'witness'
+  } catch {
+    return false
+  }
 }

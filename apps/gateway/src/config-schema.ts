@@ -137,7 +137,9 @@ export function checkShape(value: unknown): { readonly config: Config } | { read
 }
 
 const sections = new Set(
-  'auth keys servers limits log audit export allowedHosts allowedOrigins roles tags args env headers tools'.split(' '),
+  'auth keys servers limits log audit export witnesses allowedHosts allowedOrigins roles tags args env headers tools'.split(
+    ' ',
+  ),
 )
 
 /** `servers:` with nothing, or only comments, after it is an empty list to a person and a null to YAML. */

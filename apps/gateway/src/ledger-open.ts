@@ -39,7 +39,7 @@ export async function openGatewayLedger(options: GatewayLedgerOptions): Promise<
   const identify = (id: string): ServerIdentity | undefined => identityOf(options.server(id))
   const ledger = createLedger({ ...opened, config: config.audit, identify, logger })
   const { store, log } = opened
-  const keys = createLedgerKeys({ store, origin: log.origin, file })
+  const keys = createLedgerKeys({ store, origin: log.origin, file, witnesses: config.audit.witnesses })
   const upkeep = createLedgerUpkeep({ store, log, keys, config: config.audit, logger })
   const exports = await openExports(options, opened)
   const logins = createRefusedLogins((input) => void ledger.note(input))

@@ -57,6 +57,7 @@ describe('parseConfig', () => {
         responses: 'full',
         maxBodyBytes: 16_384,
         checkpointIntervalMs: 60_000,
+        witnesses: [],
         export: [],
       },
       log: { level: 'info' },

@@ -1,5 +1,6 @@
 // The log on its way to other places while a gateway runs, is stopped and started again; and fields that age out.
 import { spawnSync } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
@@ -9,9 +10,10 @@ import { buffer, text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { openLog } from '@mcp-gateway/audit-chain'
+import { createCosigner, openLog } from '@mcp-gateway/audit-chain'
 import { verifyWebhook } from '@mcp-gateway/audit-chain/sinks/webhook'
 import { createSqliteStore, openSqlite } from '@mcp-gateway/audit-chain/stores/sqlite'
+import { parseNote, parsePolicy, verifyCheckpoint } from '@mcp-gateway/audit-chain/verify'
 import type { RunningGateway } from '@mcp-gateway/gateway'
 import { checkLedger, openLedgerFile, readLedgerFile } from '@mcp-gateway/gateway/ledger'
 import { entriesIn, folder, type Folder } from './ledger-support.ts'
@@ -241,4 +243,41 @@ it('puts objects into a bucket, compressed and locked', async () => {
     expect(path).toMatch(/^\/audit\/gw\/[0-9a-f]{32}\/\d{16}-\d{16}\.jsonl\.gz$/)
     expect(lock).toBe('GOVERNANCE')
   }
+})
+
+it('witnesses cosign each checkpoint; one that is away, or signs something else, stops nothing', async () => {
+  const cosigners = ['good.example', 'away.example', 'liar.example'].map((name) => createCosigner({ name, privateKey: generateKeyPairSync('ed25519').privateKey })) // prettier-ignore
+  const [good, away, liar] = cosigners
+  const requests: string[] = []
+  const witness = createServer((request, response) => {
+    void text(request).then(async (body) => {
+      requests.push(body)
+      const note = body.slice(body.indexOf('\n\n') + 2)
+      const signed =
+        request.url?.startsWith('/good') === true ? good?.sign(parseNote(note).text) : liar?.sign('x\n1\nx\n')
+      response.end(await signed)
+    })
+  }).listen(0, '127.0.0.1')
+  await once(witness, 'listening')
+  const at = `http://127.0.0.1:${portOf(witness)}`
+  const witnesses = [
+    { url: `${at}/good`, key: good?.verifierKey.text },
+    { url: 'http://127.0.0.1:9', key: away?.verifierKey.text },
+    { url: `${at}/liar`, key: liar?.verifierKey.text },
+  ]
+  const gateway = await gatewayFor({ checkpointIntervalMs: 30, witnesses })
+  await call(gateway, {})
+  await using reader = await readLedgerFile(place.audit)
+  const last = () => reader.store.lastCheckpoint(reader.log.origin)
+  await until(async () => (await last())?.size === 2)
+  await gateway.close()
+  kill(witness)
+  const { note = '' } = (await last()) ?? {}
+  expect(note.match(/^— (\S+) /gm)?.map((line) => line.slice(2, -1))).toEqual([reader.log.origin, 'good.example'])
+  expect(requests.length).toBeGreaterThanOrEqual(2)
+  await using file = await openLedgerFile(place.audit)
+  const logKey = (await file.keys.checkpoint())?.verifierKey
+  const policy = (name: string, key = '') => parsePolicy(`log ${logKey}\nwitness ${name} ${key}\nquorum ${name}`)
+  expect(verifyCheckpoint(note, policy('good', good?.verifierKey.text), file.log.origin).findings).toEqual([])
+  expect(verifyCheckpoint(note, policy('liar', liar?.verifierKey.text), file.log.origin).findings).toHaveLength(1)
 })
