@@ -3,7 +3,7 @@
  * configured address and there is a key for it; otherwise one is started in this process, for as long as the command runs.
  */
 import { setTimeout } from 'node:timers/promises'
-import { generateApiKey } from '@mcp-gateway/auth'
+import { DEFAULT_TENANT, generateApiKey } from '@mcp-gateway/auth'
 import { createLogger, startGateway, type Config } from '@mcp-gateway/gateway'
 import type { Context } from './context.ts'
 import { CliError } from './errors.ts'
@@ -69,12 +69,17 @@ export async function probe(url: string): Promise<Presence> {
 
 async function startOwn(context: Context, config: Config): Promise<GatewayApi> {
   const { key, hash } = generateApiKey()
-  const own = { id: 'cli', key: hash, name: 'mcp-gateway', consumerId: 'cli', roles: [], enabled: true }
+  const caller = { roles: [], tenantId: DEFAULT_TENANT, attributes: {} }
+  const own = { id: 'cli', key: hash, name: 'mcp-gateway', consumerId: 'cli', ...caller, enabled: true }
   const gateway = await startGateway({
     // For as long as one command: what the operator tries out at the terminal is not the gateway's history.
     config: {
       ...config,
       audit: { ...config.audit, enabled: false },
+      // The operator at the terminal is nobody's caller, and wrote these.
+      policies: undefined,
+      rateLimit: undefined,
+      ipFilter: undefined,
       host: '127.0.0.1',
       port: 0,
       auth: { type: 'api-key', keys: [own] },

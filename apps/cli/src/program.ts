@@ -8,6 +8,7 @@ import type { Context } from './context.ts'
 import { CliError } from './errors.ts'
 import { exitCodes, exitCodesHelp, type ExitCode } from './exit-codes.ts'
 import { addAuditCommands } from './program-audit.ts'
+import { addPolicyCommands } from './program-policy.ts'
 
 export type World = Omit<Context, 'config' | 'json'> & { readonly pipes: Pipes }
 type Globals = { readonly config?: string; readonly json?: boolean }
@@ -53,6 +54,7 @@ export async function run(args: readonly string[], world: World): Promise<ExitCo
   addToolCommands(program, contextOf)
   addClientCommands(program, contextOf)
   addAuditCommands(program, contextOf, examples)
+  addPolicyCommands(program, contextOf, examples, words)
   try {
     await program.parseAsync([...args], { from: 'user' })
   } catch (error) {

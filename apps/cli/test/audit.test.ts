@@ -58,7 +58,7 @@ it('sums up', async () => {
   expect((await place.run(['usage'])).stdout).toContain('agent-1')
 })
 
-it('follows: what there is, and then what comes, until it is interrupted', { timeout: 20_000 }, async () => {
+it('follows: what there is, and then what comes, until it is interrupted', { timeout: 60_000 }, async () => {
   using home = folder()
   const port = await freePort()
   const keys = [{ id: 'k', key: KEY, name: 'k', consumerId: 'agent-1', roles: [] }]

@@ -3,12 +3,13 @@
  * server, with the client's own `initialize`, so that every server knows what the client can do.
  */
 import {
-  isObject,
   isRequest,
   isResponse,
   joinUri,
-  LEGACY_VERSIONS,
-  legacyResult,
+  legacyResponse,
+  mapExchange,
+  negotiateVersion,
+  responseOf,
   resultResponse,
   WireError,
   type Exchange,
@@ -28,7 +29,7 @@ import type { ListKind } from './list-cache.ts'
 import { OWN_ID } from './own-server.ts'
 import { onCall } from './pipeline.ts'
 import { createQuestions } from './questions.ts'
-import { routeOrRefusal, type Route } from './route.ts'
+import { routeOrRefusal, sentBy } from './route.ts'
 import type { ServerSession } from './server-session.ts'
 import type { Server } from './server.ts'
 
@@ -100,7 +101,8 @@ export function openAllServersSession(
   const stopWatching = discovery.onListChanged(context, announce)
 
   const list = async (kind: ListKind, cursor: unknown): Promise<JsonObject> => {
-    const listOf = async (server: Server) => (await sessionWith(server)).list(kind)
+    const listOf = async (server: Server) =>
+      pipeline.authority.shown(context, server.id, kind, await (await sessionWith(server)).list(kind))
     const { items } = await discovery.list(kind, context, (servers) =>
       listEverywhere({ kind, servers, listOf, logger, onLate: () => announce(kind) }),
     )
@@ -131,41 +133,31 @@ export function openAllServersSession(
     }
   }
 
-  async function* forward(
-    { server, params }: Route,
-    message: JsonRpcRequest,
-    requestOptions: RequestOptions,
-  ): Exchange {
+  async function* forward(server: Server, granted: JsonRpcRequest, requestOptions: RequestOptions): Exchange {
     const session = await sessionWith(server)
-    const exchange = joinResponse(session.request({ ...message, params: await params }, requestOptions), server.id)
-    try {
-      for (;;) {
-        const next = await exchange.next()
-        if (next.done) return next.value
-        yield outward(next.value, server, session)
-      }
-    } finally {
-      // Leaving early must reach the connection, which then tells its server.
-      await exchange.return(undefined as never)
-    }
+    const exchange = joinResponse(session.request(granted, requestOptions), server.id)
+    return yield* mapExchange(exchange, (said) => outward(said, server, session))
   }
 
   return {
     request(message, callContext, requestOptions) {
-      if (own.offers(message) && discovery.isOptIn()) {
-        const respond = async () => legacy(await own.answer(message, callContext, requestOptions.signal))
-        return onCall({ ...callContext, message, server: OWN_ID, forward: () => answer(respond) }, pipeline)
+      const call = { ...callContext, message, sent: () => message, server: undefined }
+      if (own.offers(message) && discovery.isOptIn(callContext)) {
+        const respond = async () => legacyResponse(await own.answer(message, callContext, requestOptions.signal))
+        const sent = () => own.named(message)
+        return onCall({ ...call, sent, server: OWN_ID, forward: () => answer(respond) }, pipeline)
       }
       const lookup = async (server: Server, kind: ListKind) => (await (await sessionWith(server)).list(kind)).items
       const route = routeOrRefusal(message, discovery.visible(callContext), lookup)
       if (route instanceof WireError) {
-        return onCall({ ...callContext, message, server: undefined, forward: () => Promise.reject(route) }, pipeline)
+        return onCall({ ...call, forward: () => Promise.reject(route) }, pipeline)
       }
       if (route === undefined) {
-        return onCall({ ...callContext, message, server: undefined, forward: () => answer(() => local(message)) }, pipeline) // prettier-ignore
+        return onCall({ ...call, forward: () => answer(() => local(message)) }, pipeline)
       }
-      const call = () => forward(route, message, requestOptions)
-      return onCall({ ...callContext, message, server: route.server.id, forward: call }, pipeline)
+      const { server } = route
+      const forwardTo = (granted: JsonRpcRequest) => forward(server, granted, requestOptions)
+      return onCall({ ...call, sent: () => sentBy(route, message), server: server.id, forward: forwardTo }, pipeline)
     },
     async notify(message) {
       if (message.method === 'notifications/initialized') return
@@ -186,20 +178,6 @@ export function openAllServersSession(
   }
 }
 
-async function responseOf(exchange: Exchange): Promise<JsonRpcResponse> {
-  for (;;) {
-    const next = await exchange.next()
-    if (next.done) return next.value
-  }
-}
-
 function initializeResult(params: JsonObject, capabilities: JsonObject, serverInfo: JsonObject): JsonObject {
-  const asked = String(params['protocolVersion'])
-  const protocolVersion = LEGACY_VERSIONS.includes(asked) ? asked : LEGACY_VERSIONS[0]
-  return { protocolVersion, capabilities, serverInfo }
-}
-
-function legacy(response: JsonRpcResponse): JsonRpcResponse {
-  if (!isObject(response.result)) return response
-  return { ...response, result: legacyResult(response.result) }
+  return { protocolVersion: negotiateVersion(params['protocolVersion']), capabilities, serverInfo }
 }

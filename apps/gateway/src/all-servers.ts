@@ -22,12 +22,12 @@ import type { Discovery } from './discovery.ts'
 import { listenEverywhere } from './listen-everywhere.ts'
 import type { Logger } from './log.ts'
 import { OWN_ID, type OwnServer } from './own-server.ts'
-import { onCall, type Pipeline } from './pipeline.ts'
-import { routeOrRefusal, type Route } from './route.ts'
+import { onCall, type Call, type Pipeline } from './pipeline.ts'
+import { routeOrRefusal, sentBy, type Route } from './route.ts'
 import type { Server, View } from './server.ts'
+import { requestGranted } from './single-server.ts'
 
 export type AllServersOptions = {
-  readonly servers: () => readonly Server[]
   /** Which of them a caller sees here. */
   readonly discovery: Discovery
   /** The gateway as a server. */
@@ -45,7 +45,8 @@ export function allServersBackend(options: AllServersOptions): Backend<CallConte
     const kind = listKindOf(message.method)
     if (kind === undefined) throw new WireError('WIRE_METHOD_NOT_FOUND', `${message.method} is not offered here`)
     const view = viewOf(message, context)
-    const listOf = (server: Server) => server.list(kind, view)
+    const listOf = async (server: Server) =>
+      pipeline.authority.shown(context, server.id, kind, await server.list(kind, view))
     const { items, ttlMs, isPublic } = await discovery.list(kind, context, (servers) =>
       listEverywhere({ kind, servers, listOf, logger: options.logger }),
     )
@@ -54,43 +55,48 @@ export function allServersBackend(options: AllServersOptions): Backend<CallConte
     return resultResponse(message.id, { resultType: 'complete', [kind]: page, ...next, ttlMs, cacheScope })
   }
 
-  const forward = async (
-    { server, params }: Route,
-    message: JsonRpcRequest,
-    { principal }: CallContext,
-    requestOptions: RequestOptions,
-  ): Promise<Exchange> => {
-    const exchange = await server.request({ ...message, params: await params }, principal, requestOptions)
-    return joinResponse(exchange, server.id)
-  }
-
   return {
     request(message, context, requestOptions) {
-      if (own.offers(message) && discovery.isOptIn()) {
-        return onCall({ ...context, message, server: OWN_ID, forward: () => answer(() => own.answer(message, context)) }, pipeline) // prettier-ignore
+      const call = { ...context, message, sent: () => message, server: undefined }
+      if (own.offers(message) && discovery.isOptIn(context)) {
+        const respond = () => own.answer(message, context, requestOptions.signal)
+        const sent = () => own.named(message)
+        return onCall({ ...call, sent, server: OWN_ID, forward: () => answer(respond) }, pipeline)
       }
       if (message.method === 'subscriptions/listen') {
         const listen = () => listenEverywhere(options, message, context, requestOptions.signal)
-        return onCall({ ...context, message, server: undefined, forward: listen }, pipeline)
+        return onCall({ ...call, forward: listen }, pipeline)
       }
       const view = viewOf(message, context)
       const lookup = async (server: Server, kind: Parameters<Server['list']>[0]) =>
         (await server.list(kind, view)).items
       const route = routeOrRefusal(message, discovery.visible(context), lookup)
       if (route instanceof WireError) {
-        return onCall({ ...context, message, server: undefined, forward: () => Promise.reject(route) }, pipeline)
+        return onCall({ ...call, forward: () => Promise.reject(route) }, pipeline)
       }
       if (route === undefined) {
-        return onCall({ ...context, message, server: undefined, forward: () => answer(() => local(message, context)) }, pipeline) // prettier-ignore
+        return onCall({ ...call, forward: () => answer(() => local(message, context)) }, pipeline)
       }
-      const call = () => forward(route, message, context, requestOptions)
-      return onCall({ ...context, message, server: route.server.id, forward: call }, pipeline)
+      return onCall({ ...call, ...routed(route, message, context, requestOptions) }, pipeline)
     },
     async notify() {
       // Nothing says which server it is for.
     },
     openSession: (context, peer) => openAllServersSession(options, context, peer),
   }
+}
+
+/** The part of a call that depends on its route. */
+function routed(
+  route: Route,
+  message: JsonRpcRequest,
+  { principal }: CallContext,
+  requestOptions: RequestOptions,
+): Pick<Call, 'sent' | 'server' | 'forward'> {
+  const { server } = route
+  const forward = async (granted: JsonRpcRequest): Promise<Exchange> =>
+    joinResponse(await requestGranted(server, granted, message, principal, requestOptions), server.id)
+  return { server: server.id, sent: () => sentBy(route, message), forward }
 }
 
 function viewOf(message: JsonRpcRequest, { principal }: CallContext): View {

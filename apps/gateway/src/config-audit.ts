@@ -163,10 +163,12 @@ const schema = z
       .default('closed')
       .describe('When an entry cannot be written. closed: the call gets an error instead. open: it gets its answer.'),
     arguments: z
-      .enum(['full', 'hash'])
-      .default('full')
-      .describe('What is kept of arguments, in a part of the entry that can be erased.'),
-    responses: z.enum(['full', 'hash']).default('full').describe('What is kept of results, likewise.'),
+      .enum(['full', 'redacted', 'hash'])
+      .default('redacted')
+      .describe(
+        'What is kept of arguments, in a part that can be erased. redacted: less what `redaction` finds in logs.',
+      ),
+    responses: z.enum(['full', 'redacted', 'hash']).default('redacted').describe('What is kept of results, likewise.'),
     maxBodyBytes: wholeNumber(
       0,
       262_144,

@@ -3,6 +3,7 @@
  * reported together with wrong keys and types; whatever has the wrong type is the schema's to report and is skipped.
  */
 import { createHash } from 'node:crypto'
+import { checkPolicySections } from './policy-config.ts'
 import { isLoopback } from './guard.ts'
 import { OWN_ID } from './own-server.ts'
 import type { Path, Problem } from './config-findings.ts'
@@ -15,6 +16,7 @@ export function checkAcross(value: unknown): Problem[] {
   const servers = list(file['servers'])
   return [
     ...checkReach(file),
+    ...checkPolicySections(file),
     ...checkAudit(map(file['audit'])),
     ...keys.flatMap((key, index) => checkKey(map(key), ['auth', 'keys', index, 'key'])),
     ...servers.flatMap((server, index) => checkServer(server, ['servers', index])),

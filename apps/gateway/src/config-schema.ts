@@ -2,11 +2,13 @@
  * The shape of gateway.yaml, said once: it checks the file and it is the JSON Schema that editors read.
  * zod stays inside this file and its sections; what leaves it is `Config`, plain problems and plain JSON.
  */
+import { DEFAULT_TENANT } from '@mcp-gateway/auth'
 import { z } from 'zod'
 import type { Config, KeyConfig, ServerConfig } from './config.ts'
 import { nearest, type Path, type Problem } from './config-findings.ts'
 import { auditSchema } from './config-audit.ts'
 import { digits, flag, isHttpUrl, text, texts, wholeNumber } from './config-values.ts'
+import { policyShape } from './policy-schema.ts'
 
 const names = 'Letters, digits, "-", "_" and "."; at most 64.'
 const identifier = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, { error: `must be a short name. ${names}` })
@@ -21,6 +23,11 @@ const keySchema = z.strictObject({
   name: text('What a person calls this key, such as "My Agent".').optional(),
   consumerId: identifier.describe('Who is behind the key. Several keys may belong to one consumer.'),
   roles: z.array(identifier).default([]).describe('Roles of the caller.'),
+  tenantId: identifier.default(DEFAULT_TENANT).describe('Whose caller it is. Nothing crosses tenants.'),
+  attributes: z
+    .record(z.string().min(1).max(256), z.unknown())
+    .default({})
+    .describe('What policies may name as `attributes.…` of the caller, and `tier` for limits.'),
   enabled: flag(true, 'false refuses the key without forgetting it.'),
   expiresAt: z
     .union([z.iso.datetime({ offset: true }), z.iso.date(), z.int().min(0).max(8.64e15)], {
@@ -45,6 +52,11 @@ const serverSchema = z.strictObject({
   name: text('What a person calls this server. Defaults to the id.').optional(),
   description: text('One sentence about it.').optional(),
   enabled: flag(true, 'false leaves it out without forgetting it.'),
+  tenants: z
+    .array(identifier)
+    .min(1)
+    .default([DEFAULT_TENANT])
+    .describe('The tenants that have this server, each with a process or session of its own.'),
   tags: texts('Free words to find it by.'),
   timeout: wholeNumber(1, 86_400_000, 60_000, 'Milliseconds a call may stay silent before it is given up.'),
   maxTimeout: wholeNumber(0, 604_800_000, 3_600_000, 'Milliseconds a call may take at all; 0 sets no limit.'),
@@ -110,6 +122,7 @@ const fileSchema = z.strictObject({
     .describe('What /mcp lists: all tools, or the gateway’s own, with which a caller finds and enables servers.'),
   discoveryThreshold: wholeNumber(1, 1_000_000, 1000, 'With more tools than this, `discovery: all` becomes opt-in.'),
   limits: limitsSchema.prefault({}).describe('What one caller, message or session may use up.'),
+  ...policyShape,
   audit: auditSchema,
   log: z
     .strictObject({
@@ -137,7 +150,7 @@ export function checkShape(value: unknown): { readonly config: Config } | { read
 }
 
 const sections = new Set(
-  'auth keys servers limits log audit export witnesses allowedHosts allowedOrigins roles tags args env headers tools'.split(
+  'auth keys servers limits log audit export witnesses rateLimit ipFilter toolGuard trustedProxies allowedHosts allowedOrigins roles tags args env headers tools'.split(
     ' ',
   ),
 )
@@ -147,9 +160,12 @@ function withoutEmpty(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutEmpty)
   if (typeof value !== 'object' || value === null) return value
   const kept = Object.entries(value).filter(([key, item]) => item !== null || !sections.has(key))
-  // The names in these two maps are the user's own.
+  // The names in these maps are the user's own.
   return Object.fromEntries(
-    kept.map(([key, item]) => [key, key === 'env' || key === 'headers' || key === 'tools' ? item : withoutEmpty(item)]),
+    kept.map(([key, item]) => [
+      key,
+      key === 'env' || key === 'headers' || key === 'tools' || key === 'attributes' ? item : withoutEmpty(item),
+    ]),
   )
 }
 

@@ -17,6 +17,7 @@ import { checkAcross } from './config-checks.ts'
 import { ConfigError, locate, type ConfigFinding, type Problem } from './config-findings.ts'
 import { checkShape } from './config-schema.ts'
 import { interpolate } from './interpolate.ts'
+import type { PolicySections } from './policy-config.ts'
 
 export { ConfigError } from './config-findings.ts'
 export { configJsonSchema } from './config-schema.ts'
@@ -30,6 +31,9 @@ export type KeyConfig = {
   readonly name: string
   readonly consumerId: string
   readonly roles: readonly string[]
+  readonly tenantId: string
+  /** What policies may name: `caller.attributes.…`. */
+  readonly attributes: Readonly<Record<string, unknown>>
   readonly enabled: boolean
   /** Epoch milliseconds. */
   readonly expiresAt?: number
@@ -37,6 +41,8 @@ export type KeyConfig = {
 
 type ServerCommon = {
   readonly id: string
+  /** Who has it; each of them a process of its own. */
+  readonly tenants: readonly string[]
   /** @default the id */
   readonly name: string
   readonly description?: string
@@ -110,8 +116,8 @@ export type Config = {
     readonly mode: 'sync' | 'async'
     /** Whether a call that can't be recorded gets an answer. */
     readonly onFailure: 'closed' | 'open'
-    readonly arguments: 'full' | 'hash'
-    readonly responses: 'full' | 'hash'
+    readonly arguments: 'full' | 'redacted' | 'hash'
+    readonly responses: 'full' | 'redacted' | 'hash'
     readonly maxBodyBytes: number
     /** Where the log may be: it is sent only to exports marked the same. */
     readonly region?: string
@@ -123,7 +129,7 @@ export type Config = {
     readonly export: readonly ExportConfig[]
   }
   readonly log: { readonly level: LogLevel }
-}
+} & PolicySections
 
 export type ParseConfigOptions = {
   /** Where `${NAME}` is looked up, usually `process.env`. */

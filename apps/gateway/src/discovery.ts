@@ -10,7 +10,7 @@ import type { ListKind, ServerList } from './list-cache.ts'
 import type { Server } from './server.ts'
 
 export type Discovery = {
-  readonly isOptIn: () => boolean
+  readonly isOptIn: (context: CallContext) => boolean
   /** The servers that this caller sees. */
   visible(context: CallContext): readonly Server[]
   /** The caller's list; `listAll` makes one of the servers it is given. */
@@ -27,50 +27,58 @@ export type Discovery = {
 
 export type DiscoveryOptions = {
   readonly config: () => Pick<Config, 'discovery' | 'discoveryThreshold'>
-  readonly servers: () => readonly Server[]
+  readonly tenants: () => readonly string[]
+  readonly servers: (tenantId: string) => readonly Server[]
   readonly store: EnablementStore
   /** The gateway's own tools, under the names they have on `/mcp`. */
-  readonly ownTools: () => ServerList
+  readonly ownTools: (context: CallContext) => ServerList
 }
 
-export function createDiscovery({ config, servers, store, ownTools }: DiscoveryOptions): Discovery {
-  const listeners = new Set<{ readonly scope: string; readonly listener: (kind: ListKind) => void }>()
-  /** More tools than a client should be shown were counted. */
-  let isCrowded = false
+type Listening = { readonly scope: string; readonly tenantId: string; readonly listener: (kind: ListKind) => void }
+
+export function createDiscovery({ config, tenants, servers, store, ownTools }: DiscoveryOptions): Discovery {
+  const listeners = new Set<Listening>()
+  /** Tenants with more tools than a client should be shown. */
+  const crowded = new Set<string>()
   const watches = new Map<Server, () => void>()
 
-  const isOptIn = (): boolean => {
+  const isOptInFor = (tenantId: string): boolean => {
     const { discovery, discoveryThreshold } = config()
-    return discovery === 'opt-in' || isCrowded || servers().length > discoveryThreshold
+    return discovery === 'opt-in' || crowded.has(tenantId) || servers(tenantId).length > discoveryThreshold
   }
-  const tell = (kind: ListKind, concerns: (scope: string) => boolean): void => {
-    for (const { scope, listener } of listeners) if (concerns(scope)) listener(kind)
+  const isOptIn = ({ caller }: CallContext): boolean => isOptInFor(caller.tenantId)
+  const tell = (kind: ListKind, concerns: (listening: Listening) => boolean): void => {
+    for (const listening of listeners) if (concerns(listening)) listening.listener(kind)
   }
   const KINDS: readonly ListKind[] = ['tools', 'prompts', 'resources']
-  const tellAll = (concerns: (scope: string) => boolean): void => {
+  const tellAll = (concerns: (listening: Listening) => boolean): void => {
     for (const kind of KINDS) tell(kind, concerns)
   }
-  const sees = (scope: string, serverId: string): boolean => !isOptIn() || store.enabled(scope).has(serverId)
+  const sees = ({ scope, tenantId }: Listening, owner: string, serverId: string): boolean =>
+    tenantId === owner && (!isOptInFor(tenantId) || store.enabled(scope).has(serverId))
 
   const watchServers = (): void => {
-    const known = new Set(servers())
+    const known = new Map(
+      tenants().flatMap((tenantId) => servers(tenantId).map((server) => [server, tenantId] as const)),
+    )
     for (const [server, stop] of watches) {
       if (known.has(server)) continue
       stop()
       watches.delete(server)
     }
-    for (const server of known) {
+    for (const [server, owner] of known) {
       if (watches.has(server)) continue
-      const stop = server.onListChanged((kind) => tell(kind, (scope) => sees(scope, server.id)))
+      const stop = server.onListChanged((kind) => tell(kind, (listening) => sees(listening, owner, server.id)))
       watches.set(server, stop)
     }
   }
   watchServers()
 
   const visible = (context: CallContext): readonly Server[] => {
-    if (!isOptIn()) return servers()
+    const all = servers(context.caller.tenantId)
+    if (!isOptIn(context)) return all
     const enabled = store.enabled(scopeOf(context))
-    return enabled.size === 0 ? [] : servers().filter(({ id }) => enabled.has(id))
+    return enabled.size === 0 ? [] : all.filter(({ id }) => enabled.has(id))
   }
 
   return {
@@ -78,36 +86,37 @@ export function createDiscovery({ config, servers, store, ownTools }: DiscoveryO
     visible,
     async list(kind, context, listAll) {
       const list = await listAll(visible(context))
-      if (kind !== 'tools') return isOptIn() ? { ...list, isPublic: false } : list
-      if (!isOptIn()) {
+      if (kind !== 'tools') return isOptIn(context) ? { ...list, isPublic: false } : list
+      if (!isOptIn(context)) {
         if (list.items.length <= config().discoveryThreshold) return list
-        isCrowded = true
-        tell('tools', () => true)
-        return ownTools()
+        const { tenantId } = context.caller
+        crowded.add(tenantId)
+        tell('tools', (listening) => listening.tenantId === tenantId)
+        return ownTools(context)
       }
-      const own = ownTools()
+      const own = ownTools(context)
       return { items: [...own.items, ...list.items], ttlMs: 0, isPublic: false }
     },
     enable(context, serverId) {
       const scope = scopeOf(context)
-      const isNew = store.enable(scope, context.caller.id, serverId)
-      if (isNew) tellAll((other) => other === scope)
+      const isNew = store.enable(scope, context.principal, serverId)
+      if (isNew) tellAll((other) => other.scope === scope)
       return isNew
     },
     disable(context, serverId) {
       const scope = scopeOf(context)
       const was = store.disable(scope, serverId)
-      if (was) tellAll((other) => other === scope)
+      if (was) tellAll((other) => other.scope === scope)
       return was
     },
     enabled: (context) => [...store.enabled(scopeOf(context))],
     onListChanged(context, listener) {
-      const entry = { scope: scopeOf(context), listener }
+      const entry = { scope: scopeOf(context), tenantId: context.caller.tenantId, listener }
       listeners.add(entry)
       return () => void listeners.delete(entry)
     },
     serversChanged() {
-      isCrowded = false
+      crowded.clear()
       watchServers()
       tellAll(() => true)
     },
@@ -115,6 +124,6 @@ export function createDiscovery({ config, servers, store, ownTools }: DiscoveryO
 }
 
 /** What an enablement belongs to: the caller, or one of the caller's sessions when it names one with `X-MCP-Session`. */
-function scopeOf({ caller, clientSession }: CallContext): string {
-  return clientSession === undefined ? caller.id : `${caller.id}\n${clientSession}`
+function scopeOf({ principal, clientSession }: CallContext): string {
+  return clientSession === undefined ? principal : `${principal}\n${clientSession}`
 }

@@ -12,6 +12,7 @@ import { createHttpServer } from './http-server.ts'
 import { openGatewayLedger } from './ledger-open.ts'
 import { createLedgerReports } from './ledger-reports.ts'
 import { createLogger, type Logger } from './log.ts'
+import { createAuthorityOpener } from './open-authority.ts'
 import { ownBackend } from './own-backend.ts'
 import { createOwnServer, OWN_ID } from './own-server.ts'
 import { createOwnTools, type OwnTool } from './own-tools.ts'
@@ -52,15 +53,24 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const clientInfo = { name: 'mcp-gateway', version }
   const environment = options.environment ?? baseEnvironment(process.env)
   const database = options.database ?? ':memory:'
+  const toolsOf = async (tenantId: string, id: string) =>
+    (await table.server(tenantId, id)?.list('tools', { principal: OWN_ID, capabilities: {} }))?.items ?? []
+  const authorities = createAuthorityOpener({ toolsOf, logger })
   // The table needs the pipeline, the pipeline the log, and the log asks the table which server answered.
-  const server = (id: string) => table.server(id)
+  const server = (tenantId: string, id: string) => table.server(tenantId, id)
   // A log in memory would only grow, and prove nothing after a restart: it is kept when somebody asks for `:memory:` by name.
   const isRecorded = options.database !== undefined
   if (config.audit.enabled && !isRecorded) logger.warn('no database was given: calls are not recorded')
-  const audit = isRecorded ? await openGatewayLedger({ config, database, version, server, logger }) : undefined
+  const redactor = () => pipeline.authority.redactor
+  const audit = isRecorded
+    ? await openGatewayLedger({ config, database, version, server, redactor, logger })
+    : undefined
+  if (config.policies === undefined && config.auth.type !== 'none')
+    logger.info('no policies are configured: every caller may call every tool')
   const calls = createRecorder(logger, audit?.ledger)
   const pipeline: Pipeline = {
     authenticate: authenticatorOf(config),
+    authority: await authorities.open(config),
     recorder: calls.record,
     ...(audit && { readiness: audit.ledger.readiness }),
   }
@@ -70,16 +80,22 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
 
   const table: ServerTable = createServerTable({ config: () => config, environment, clientInfo, pipeline, logger })
   table.apply(config.servers)
-  const { servers } = table
+  const { servers, tenants } = table
   let ownTools: readonly OwnTool[] = []
   const own = createOwnServer(() => ownTools)
-  const discovery = createDiscovery({ config: () => config, servers, store, ownTools: own.list })
+  const discovery = createDiscovery({
+    config: () => config,
+    tenants,
+    servers,
+    store,
+    ownTools: (context) => own.prefixed(pipeline.authority.shown(context, OWN_ID, 'tools', own.tools())),
+  })
   const reports = createLedgerReports(
     audit && { reader: audit.ledger, keys: audit.keys, file: audit.file, exports: audit.exports },
   )
   ownTools = createOwnTools({ servers, discovery, pipeline, reports, maxDepth: () => config.limits.maxDepth })
   const ends = {
-    all: createEndpoint(allServersBackend({ servers, discovery, own, clientInfo, pipeline, logger }), config, logger),
+    all: createEndpoint(allServersBackend({ discovery, own, clientInfo, pipeline, logger }), config, logger),
     own: createEndpoint(ownBackend(own, clientInfo, pipeline), config, logger),
   }
 
@@ -94,7 +110,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     guard: () => guard,
     pipeline,
     origin: () => url,
-    endpoint: (serverId) => (serverId === undefined ? ends.all : serverId === OWN_ID ? ends.own : table.endpoint(serverId)), // prettier-ignore
+    endpoint: (serverId, tenantId) => (serverId === undefined ? ends.all : serverId === OWN_ID ? ends.own : table.endpoint(tenantId, serverId)), // prettier-ignore
     rest: () => (rest ??= openRest()),
     isStopping: () => stopping,
     ...(audit && { onRefusedLogin: audit.onRefusedLogin }),
@@ -113,7 +129,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   await audit?.started()
   const { port } = http.address() as AddressInfo
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
-  logger.info({ url, servers: servers().length }, 'listening')
+  logger.info({ url, servers: table.count() }, 'listening')
 
   // An exit that skips `close`, an uncaught error say, still takes the children along.
   process.on('exit', killAllGroups)
@@ -122,6 +138,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     const restart = NEEDS_RESTART.filter((key) => JSON.stringify(next[key]) !== JSON.stringify(config[key]))
     const before = config
     config = { ...next, host: before.host, port: before.port, limits: before.limits, audit: before.audit }
+    pipeline.authority = await authorities.open(config)
     pipeline.authenticate = authenticatorOf(config)
     guard = createGuard(config)
     logger.level = config.log.level
@@ -142,6 +159,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     await closed
     await audit?.close()
     store[Symbol.dispose]()
+    authorities[Symbol.dispose]()
     process.off('exit', killAllGroups)
     logger.info('stopped')
   }

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import type { AuthRequest, Caller } from '@mcp-gateway/auth'
 import { errorResponse, type HttpEndpoint } from '@mcp-gateway/wire'
-import type { CallContext } from './context.ts'
+import { principalOf, type CallContext } from './context.ts'
 import { GatewayError } from './errors.ts'
 import type { Guard } from './guard.ts'
 import type { Logger } from './log.ts'
@@ -20,7 +20,7 @@ export type HttpServerOptions = {
   /** Scheme and authority by which callers know the gateway, without a trailing slash. */
   readonly origin: () => string
   /** The endpoint of `/mcp`, and of `/mcp/server/:id` for a server's id. */
-  readonly endpoint: (serverId: string | undefined) => HttpEndpoint<CallContext> | undefined
+  readonly endpoint: (serverId: string | undefined, tenantId: string) => HttpEndpoint<CallContext> | undefined
   readonly rest: () => Promise<Rest>
   readonly isStopping: () => boolean
   readonly onRefusedLogin?: (code: string, address: string | undefined) => void
@@ -43,6 +43,10 @@ const REQUEST_ID = /^[\w.:-]{1,128}$/
 export function createHttpServer(options: HttpServerOptions): NodeServer {
   const { pipeline, logger } = options
 
+  const refused = (error: unknown, req: IncomingMessage): never => {
+    options.onRefusedLogin?.(describeFailure(error).code, req.socket.remoteAddress)
+    throw error
+  }
   const remembered = new WeakMap<Socket, Remembered>()
   const authenticate = (req: IncomingMessage): Caller | Promise<Caller> => {
     const { authorization, 'x-api-key': apiKey } = req.headers
@@ -60,35 +64,44 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
       remembered.set(req.socket, { authorization, apiKey, caller, until })
       return caller
     }
-    const refused = (error: unknown): never => {
-      options.onRefusedLogin?.(describeFailure(error).code, req.socket.remoteAddress)
-      throw error
-    }
     try {
       const caller = onRequest(authRequestOf(req, options.origin()), pipeline)
-      return caller instanceof Promise ? caller.then(remember, refused) : remember(caller)
+      return caller instanceof Promise
+        ? caller.then(remember, (error: unknown) => refused(error, req))
+        : remember(caller)
     } catch (error) {
-      return refused(error)
+      return refused(error, req)
+    }
+  }
+
+  /** Before the credentials: whoever may not call from there is told nothing about them. */
+  const enter = (req: IncomingMessage): string | undefined => {
+    try {
+      return pipeline.authority.enter({ peer: req.socket.remoteAddress, headers: req.headers })
+    } catch (error) {
+      return refused(error, req)
     }
   }
 
   const mcp = async (req: IncomingMessage, res: ServerResponse, path: string, requestId: string): Promise<void> => {
+    const address = enter(req)
     const answer = authenticate(req)
     const caller = answer instanceof Promise ? await answer : answer
     const serverId = path === '/mcp' ? undefined : path.slice(SINGLE_SERVER.length)
-    const endpoint = options.endpoint(serverId)
+    const endpoint = options.endpoint(serverId, caller.tenantId)
     if (endpoint === undefined)
       throw new GatewayError('GATEWAY_UNKNOWN_SERVER', `there is no server ${serverId?.slice(0, 64)}`)
     const responseHeaders = { 'x-request-id': requestId }
     const clientSession = clientSessionOf(req)
-    return endpoint.handle(req, res, { caller, requestId, principal: caller.id, responseHeaders, clientSession })
+    return endpoint.handle(req, res, { caller, address, requestId, principal: principalOf(caller), responseHeaders, clientSession }) // prettier-ignore
   }
 
   const onRest = async (req: IncomingMessage, res: ServerResponse, requestId: string): Promise<void> => {
     res.setHeader('x-request-id', requestId)
+    const address = enter(req)
     const app = await options.rest()
     const listener = getRequestListener(
-      (request) => app.fetch(request, { requestId, authenticate: () => authenticate(req) }),
+      (request) => app.fetch(request, { requestId, address, authenticate: () => authenticate(req) }),
       { overrideGlobalObjects: false },
     )
     await listener(req, res)

@@ -2,9 +2,10 @@
  * What the log says of one call. What it was and how it ended are facts, which stay; who it was and what was said are fields,
  * which can be erased. Nothing a caller makes up goes into the facts at any length.
  */
-import { createHash } from 'node:crypto'
 import type { EntryInput, JsonObject as Facts } from '@mcp-gateway/audit-chain'
-import { isObject, without, type JsonRpcResponse } from '@mcp-gateway/wire'
+import { isObject, without, type JsonObject, type JsonRpcRequest, type JsonRpcResponse } from '@mcp-gateway/wire'
+import type { GrantNotes } from './grant.ts'
+import { keepBody, type BodyRules } from './ledger-body.ts'
 import type { Call } from './pipeline.ts'
 
 /** How a call ended. `refused` by the gateway, `error` by the server, `abandoned` by its client. */
@@ -16,10 +17,14 @@ export type CallEnd = {
   readonly error?: string
   readonly response?: JsonRpcResponse
   readonly latencyMs: number
+  /** The rule that refused. */
+  readonly rule?: string
+  readonly notes: GrantNotes
+  /** `metadata`: a rule keeps its bodies out of the log. */
+  readonly detail: 'bodies' | 'metadata'
+  /** What its server got, or would have got. */
+  readonly sent: JsonRpcRequest
 }
-
-export type Keeping = 'full' | 'hash'
-export type BodyRules = { readonly arguments: Keeping; readonly responses: Keeping; readonly maxBodyBytes: number }
 
 /** Name, version and era as the server's handshake gave them. */
 export type ServerIdentity = { readonly name?: string; readonly version?: string; readonly era: string }
@@ -37,9 +42,9 @@ export function callEntry(
   rules: BodyRules,
   identity: ServerIdentity | undefined,
 ): EntryInput {
-  const { message, caller, requestId, server, rule } = call
-  const { method, params } = message
-  const name = params?.['name']
+  const { message, caller, requestId, server } = call
+  const { method } = message
+  const name = message.params?.['name']
   const facts: Record<string, Facts[string]> = {
     method: plain(method),
     status: end.status,
@@ -48,7 +53,12 @@ export function callEntry(
   if (server !== undefined) facts['server'] = server
   if (typeof name === 'string') facts['name'] = plain(name)
   if (end.code !== undefined) facts['code'] = plain(String(end.code))
+  const rule = end.rule ?? end.notes.rule
   if (rule !== undefined) facts['rule'] = plain(rule)
+  const { dryRun, redacted, flagged } = end.notes
+  if (dryRun !== undefined) facts['dryRun'] = { allowed: dryRun.allowed, rule: plain(dryRun.rule) }
+  if (redacted !== undefined) facts['redacted'] = redacted
+  if (flagged !== undefined) facts['flagged'] = [...flagged]
   if (identity !== undefined) {
     const { name: product, version, era } = identity
     facts['serverInfo'] = { era, ...(product && { name: plain(product) }), ...(version && { version: plain(version) }) }
@@ -56,31 +66,23 @@ export function callEntry(
   const fields: Record<string, string | Uint8Array> = {
     request: JSON.stringify({ keyId: caller.keyId, scheme: caller.scheme, requestId }).toWellFormed(),
   }
-  const keep = (field: 'arguments' | 'response', text: string, how: Keeping): void => {
-    const sizeBytes = Buffer.byteLength(text)
-    facts[field === 'arguments' ? 'requestBytes' : 'responseBytes'] = sizeBytes
-    if (how === 'hash') fields[`${field}Hash`] = `sha256:${createHash('sha256').update(text).digest('hex')}`
-    else if (sizeBytes <= rules.maxBodyBytes) fields[field] = Buffer.from(text)
-    else {
-      // Cut before it is copied: a result may have 16 MiB.
-      fields[field] = Buffer.from(text.slice(0, rules.maxBodyBytes)).subarray(0, rules.maxBodyBytes)
-      facts[`${field}CutAt`] = rules.maxBodyBytes
-    }
+  if (end.detail === 'bodies') {
+    const { method: asked, params: given } = end.sent
+    const at = { server: server ?? '', tool: asked === 'tools/call' ? String(given?.['name']) : asked }
+    if (WITH_PARAMS.has(method) && given !== undefined) keepBody('arguments', argumentsOf(given), at, rules, { facts, fields }) // prettier-ignore
+    const answer = WITH_BODIES.has(method) ? answerOf(end) : undefined
+    if (answer !== undefined) keepBody('response', answer, at, rules, { facts, fields })
   }
-  if (WITH_PARAMS.has(method) && params !== undefined) keep('arguments', argumentsOf(params), rules.arguments)
-  const response = WITH_BODIES.has(method) ? answerOf(end) : undefined
-  if (response !== undefined) keep('response', response, rules.responses)
   return { type: method === 'tools/call' ? 'tool.call' : 'call', facts, fields, subject: subjectOf(caller.id) }
 }
 
-function argumentsOf(params: NonNullable<Call['message']['params']>): string {
-  const given = 'arguments' in params ? params['arguments'] : without(params, '_meta')
-  return JSON.stringify(given ?? {})
+function argumentsOf(params: JsonObject): unknown {
+  return ('arguments' in params ? params['arguments'] : without(params, '_meta')) ?? {}
 }
 
-function answerOf({ response, code, error }: CallEnd): string | undefined {
-  if (response !== undefined) return JSON.stringify(response.error ?? response.result ?? null)
-  return code === undefined ? undefined : JSON.stringify({ code, message: error })
+function answerOf({ response, code, error }: CallEnd): unknown {
+  if (response !== undefined) return response.error ?? response.result ?? null
+  return code === undefined ? undefined : { code, message: error }
 }
 
 /** A tool's own failure is a result (server/tools, error handling). */

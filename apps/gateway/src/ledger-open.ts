@@ -1,5 +1,6 @@
 /** The audit log as a gateway has it: opened, started with an entry, and closed with one. */
 import { dirname, join } from 'node:path'
+import type { Redactor } from '@mcp-gateway/policy'
 import type { Config } from './config.ts'
 import type { ServerIdentity } from './ledger-entry.ts'
 import type { ExportState, LedgerExports } from './ledger-exports.ts'
@@ -26,7 +27,8 @@ export type GatewayLedgerOptions = {
   readonly config: Config
   readonly database: string
   readonly version: string
-  readonly server: (id: string) => Server | undefined
+  readonly server: (tenantId: string, id: string) => Server | undefined
+  readonly redactor: () => Redactor
   readonly logger: Logger
 }
 
@@ -36,8 +38,9 @@ export async function openGatewayLedger(options: GatewayLedgerOptions): Promise<
   if (!config.audit.enabled) return undefined
   const file = auditFileOf(options.database)
   const opened = await openLedgerLog(file, config.audit.region)
-  const identify = (id: string): ServerIdentity | undefined => identityOf(options.server(id))
-  const ledger = createLedger({ ...opened, config: config.audit, identify, logger })
+  const identify = (tenantId: string, id: string): ServerIdentity | undefined =>
+    identityOf(options.server(tenantId, id))
+  const ledger = createLedger({ ...opened, config: { ...config.audit, redactor: options.redactor }, identify, logger })
   const { store, log } = opened
   const keys = createLedgerKeys({ store, origin: log.origin, file, witnesses: config.audit.witnesses })
   const upkeep = createLedgerUpkeep({ store, log, keys, config: config.audit, logger })

@@ -5,7 +5,8 @@
  */
 import type { AuditLog, AuditStore, EntryInput } from '@mcp-gateway/audit-chain'
 import { GatewayError } from './errors.ts'
-import { callEntry, type BodyRules, type CallEnd, type ServerIdentity } from './ledger-entry.ts'
+import type { BodyRules } from './ledger-body.ts'
+import { callEntry, type CallEnd, type ServerIdentity } from './ledger-entry.ts'
 import type { Logger } from './log.ts'
 import type { Call } from './pipeline.ts'
 
@@ -32,7 +33,7 @@ export type LedgerOptions = {
   readonly log: AuditLog
   readonly store: AuditStore
   readonly config: AuditConfig
-  readonly identify: (serverId: string) => ServerIdentity | undefined
+  readonly identify: (tenantId: string, serverId: string) => ServerIdentity | undefined
   readonly logger: Logger
 }
 
@@ -68,7 +69,7 @@ export function createLedger({ log, store, config, identify, logger }: LedgerOpt
     new GatewayError('GATEWAY_AUDIT_UNAVAILABLE', 'the call cannot be recorded, so there is no answer', { cause })
 
   const entryOf = (call: Call, end: CallEnd): EntryInput =>
-    callEntry(call, end, config, call.server === undefined ? undefined : identify(call.server))
+    callEntry(call, end, config, call.server === undefined ? undefined : identify(call.caller.tenantId, call.server))
 
   let gathered: EntryInput[] = []
   let timer: NodeJS.Timeout | undefined

@@ -32,7 +32,7 @@ const SUBJECTS: Readonly<Record<ListKind, string>> = {
 }
 
 export async function* listenEverywhere(
-  { discovery, logger }: AllServersOptions,
+  { discovery, logger, pipeline }: AllServersOptions,
   message: JsonRpcRequest,
   context: CallContext,
   signal: AbortSignal | undefined,
@@ -41,6 +41,12 @@ export async function* listenEverywhere(
   const uris = Array.isArray(wanted['resourceSubscriptions']) ? wanted['resourceSubscriptions'].map(String) : []
   if (uris.length > MAX_SUBSCRIPTIONS) {
     throw new WireError('WIRE_CALL_LIMIT', `more than ${MAX_SUBSCRIPTIONS} resources in one subscription`)
+  }
+  const may = (uri: string): boolean => {
+    const parts = splitUri(uri)
+    if (parts === undefined) return false
+    const target = { server: parts.serverId, tool: 'resources/subscribe', args: { uri: parts.uri } }
+    return pipeline.authority.may(context, { ...target, address: context.address })
   }
   const stop = new AbortController()
   const stops = [signal, stop.signal].filter((item) => item !== undefined)
@@ -61,7 +67,7 @@ export async function* listenEverywhere(
   }
   const stopWatching = discovery.onListChanged(context, onChanged)
   try {
-    const subscribed = await subscribeAll(discovery.visible(context), uris, { message, context, signal: until, push, onLost: (server, error) => logger.debug({ server, error }, 'a subscription ended') }) // prettier-ignore
+    const subscribed = await subscribeAll(discovery.visible(context), uris.filter(may), { message, context, signal: until, push, onLost: (server, error) => logger.debug({ server, error }, 'a subscription ended') }) // prettier-ignore
     const honoured: Record<string, unknown> = {}
     for (const name of ['toolsListChanged', 'promptsListChanged', 'resourcesListChanged']) {
       if (wanted[name] === true) honoured[name] = true

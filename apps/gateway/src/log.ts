@@ -9,7 +9,6 @@ const MAX_WAITING_BYTES = 16 * 1024 * 1024
 export function createLogger(level: string): Logger {
   // Not synchronous: a full pipe would stop the whole gateway for 100 ms at a time.
   const destination = pino.destination({ dest: 2, sync: false, maxLength: MAX_WAITING_BYTES })
-  process.once('exit', () => destination.flushSync())
   return pino(
     {
       level,

@@ -1,8 +1,8 @@
 /** `/mcp/server/gateway`: the gateway's own tools, for clients of both eras. */
 import {
-  LEGACY_VERSIONS,
   META_SERVER_INFO,
   MODERN_VERSIONS,
+  negotiateVersion,
   resultResponse,
   WireError,
   type Backend,
@@ -31,12 +31,11 @@ export function ownBackend(own: OwnServer, clientInfo: ClientInfo, pipeline: Pip
       case 'tools/call':
         return own.answer(message, context, signal)
       case 'tools/list':
-        return done({ ...uncached, tools: own.tools })
+        return done({ ...uncached, tools: own.tools().items })
       case 'server/discover':
         return done({ ...uncached, supportedVersions: MODERN_VERSIONS, capabilities: { tools: {} }, instructions, _meta: { [META_SERVER_INFO]: clientInfo } }) // prettier-ignore
       case 'initialize': {
-        const asked = String(message.params?.['protocolVersion'])
-        const protocolVersion = LEGACY_VERSIONS.includes(asked) ? asked : LEGACY_VERSIONS[0]
+        const protocolVersion = negotiateVersion(message.params?.['protocolVersion'])
         return done({ protocolVersion, capabilities: { tools: {} }, serverInfo: clientInfo, instructions })
       }
       case 'ping':
@@ -46,7 +45,7 @@ export function ownBackend(own: OwnServer, clientInfo: ClientInfo, pipeline: Pip
     }
   }
   const request = (message: JsonRpcRequest, context: CallContext, { signal }: RequestOptions): Exchange =>
-    onCall({ ...context, message, server: OWN_ID, forward: () => answer(() => respond(message, context, signal)) }, pipeline) // prettier-ignore
+    onCall({ ...context, message, sent: () => own.named(message), server: OWN_ID, forward: () => answer(() => respond(message, context, signal)) }, pipeline) // prettier-ignore
   const ignore = async (): Promise<void> => undefined
   return {
     request,

@@ -10,38 +10,44 @@ export const OWN_ID = 'gateway'
 
 export type OwnServer = {
   /** Its tools under their own names. */
-  readonly tools: readonly JsonObject[]
-  /** Its tools as `/mcp` shows them. */
-  readonly list: () => ServerList
+  readonly tools: () => ServerList
+  /** These as `/mcp` shows them. */
+  readonly prefixed: (list: ServerList) => ServerList
   /** Whether a request on `/mcp` calls one of its tools. */
   offers(message: JsonRpcRequest): boolean
+  /** A call of one of its tools under the tool's own name. */
+  named(message: JsonRpcRequest): JsonRpcRequest
   /** Answers `tools/call`, with the name as it is on `/mcp` or without its prefix. */
   answer(message: JsonRpcRequest, context: CallContext, signal?: AbortSignal): Promise<JsonRpcResponse>
 }
 
 export function createOwnServer(ownTools: () => readonly OwnTool[]): OwnServer {
   const describe = (tool: OwnTool): JsonObject => without(tool, 'run')
-  const prefixed = (): ServerList => ({
-    items: ownTools().map((tool) => ({ ...describe(tool), name: joinName(OWN_ID, tool.name) })),
-    ttlMs: 0,
-    isPublic: false,
-  })
   return {
-    get tools() {
-      return ownTools().map(describe)
-    },
-    list: prefixed,
+    tools: () => ({ items: ownTools().map(describe), ttlMs: 0, isPublic: false }),
+    prefixed: ({ items, ...list }) => ({
+      ...list,
+      items: items.map((tool) => ({ ...tool, name: joinName(OWN_ID, String(tool['name'])) })),
+    }),
     offers: ({ method, params }) => method === 'tools/call' && splitName(String(params?.['name']))?.serverId === OWN_ID,
-    async answer({ id, params = {} }, context, signal) {
+    named: (message) =>
+      message.method === 'tools/call' ? { ...message, params: { ...message.params, name: ownName(message) } } : message,
+    async answer(message, context, signal) {
+      const { id, params = {} } = message
       const asked = String(params['name'])
-      const parts = splitName(asked)
-      const name = parts?.serverId === OWN_ID ? parts.name : asked
+      const name = ownName(message)
       const tool = ownTools().find((item) => item.name === name)
       if (tool === undefined) throw new WireError('WIRE_UNKNOWN_NAME', `unknown tool: ${asked.slice(0, 200)}`)
       const args = isObject(params['arguments']) ? params['arguments'] : {}
       return resultResponse(id, { resultType: 'complete', ...(await outcomeOf(tool, args, context, signal)) })
     },
   }
+}
+
+function ownName({ params }: JsonRpcRequest): string {
+  const asked = String(params?.['name'])
+  const parts = splitName(asked)
+  return parts?.serverId === OWN_ID ? parts.name : asked
 }
 
 /** A tool's failure is a result that the model reads (server/tools, error handling). */

@@ -16,7 +16,7 @@ export type OwnTool = JsonObject & {
 }
 
 export type OwnToolsOptions = {
-  readonly servers: () => readonly Server[]
+  readonly servers: (tenantId: string) => readonly Server[]
   readonly discovery: Discovery
   readonly pipeline: Pipeline
   readonly maxDepth: () => number
@@ -32,14 +32,15 @@ export function createOwnTools({
   maxDepth,
   reports,
 }: OwnToolsOptions): readonly OwnTool[] {
-  const find = (args: JsonObject): Server => {
+  const find = (args: JsonObject, { caller }: CallContext): Server => {
     const id = textOf(args, 'server')
-    const server = servers().find((item) => item.id === id)
+    const server = servers(caller.tenantId).find((item) => item.id === id)
     if (server === undefined) throw new GatewayError('GATEWAY_UNKNOWN_SERVER', `there is no server ${id.slice(0, 64)}`)
     return server
   }
-  const toolsOf = async (server: Server, { principal }: CallContext): Promise<JsonObject[]> => {
-    const { items } = await server.list('tools', { principal, capabilities: {} })
+  const toolsOf = async (server: Server, context: CallContext): Promise<JsonObject[]> => {
+    const all = await server.list('tools', { principal: context.principal, capabilities: {} })
+    const { items } = pipeline.authority.shown(context, server.id, 'tools', all)
     return items.map(({ name, description }) => ({ name: joinName(server.id, String(name)), description }))
   }
 
@@ -52,7 +53,7 @@ export function createOwnTools({
       run({ query = '', limit = SEARCH_LIMIT }, context) {
         const enabled = new Set(discovery.visible(context).map(({ id }) => id))
         const words = String(query).toLowerCase().split(/\s+/).filter(Boolean).slice(0, 20)
-        const found = servers()
+        const found = servers(context.caller.tenantId)
           .map((server) => ({ server, score: scoreOf(server, words) }))
           .filter(({ score }) => words.length === 0 || score > 0)
           .toSorted((a, b) => b.score - a.score)
@@ -66,7 +67,7 @@ export function createOwnTools({
       inputSchema: schema({ server: { type: 'string' } }, ['server']),
       annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
       async run(args, context) {
-        const server = find(args)
+        const server = find(args, context)
         // A server that doesn't start is not enabled.
         const tools = await toolsOf(server, context)
         const changed = discovery.enable(context, server.id)
@@ -96,7 +97,7 @@ export function createOwnTools({
       inputSchema: schema({ server: { type: 'string' } }, ['server']),
       annotations: READ_ONLY,
       async run(args, context) {
-        const server = find(args)
+        const server = find(args, context)
         const { instructions, serverInfo, protocolVersion } = await server.profile()
         return { ...summary(server), protocolVersion, serverInfo, instructions, tools: await toolsOf(server, context) }
       },
@@ -106,21 +107,21 @@ export function createOwnTools({
       description: 'All MCP servers behind this gateway.',
       inputSchema: schema({}),
       annotations: READ_ONLY,
-      run: () => ({ servers: servers().map(summary) }),
+      run: (_, { caller }) => ({ servers: servers(caller.tenantId).map(summary) }),
     },
     {
       name: 'server_status',
       description: 'Whether a server runs, and what was wrong with it last.',
       inputSchema: schema({ server: { type: 'string' } }, ['server']),
       annotations: READ_ONLY,
-      run: (args) => statusOf(find(args)),
+      run: (args, context) => statusOf(find(args, context)),
     },
     {
       name: 'list_tools',
       description: 'The tools of one server, enabled or not.',
       inputSchema: schema({ server: { type: 'string' } }, ['server']),
       annotations: READ_ONLY,
-      run: async (args, context) => ({ tools: await toolsOf(find(args), context) }),
+      run: async (args, context) => ({ tools: await toolsOf(find(args, context), context) }),
     },
     {
       name: 'call',
@@ -130,9 +131,13 @@ export function createOwnTools({
       async run(args, context, signal) {
         const message = { jsonrpc: '2.0', id: context.requestId, method: 'tools/call', params: { name: textOf(args, 'tool') } } as const // prettier-ignore
         const view = { principal: context.principal, capabilities: {} }
-        const route = resolveRoute(message, servers(), async (server, kind) => (await server.list(kind, view)).items)
+        const route = resolveRoute(
+          message,
+          servers(context.caller.tenantId),
+          async (server, kind) => (await server.list(kind, view)).items,
+        )
         if (route === undefined) throw new GatewayError('GATEWAY_INVALID_REQUEST', 'tool must be a full tool name')
-        const { name } = await route.params
+        const { name } = await route.params()
         const given = typeof args['args'] === 'string' ? parseJson(args['args'], maxDepth()) : (args['args'] ?? {})
         if (!isObject(given)) throw new GatewayError('GATEWAY_INVALID_REQUEST', 'args must be an object')
         return callTool(route.server, String(name), given, context, pipeline, signal)

@@ -4,22 +4,24 @@
  */
 import type { AuthRequest, Caller } from '@mcp-gateway/auth'
 import type { Exchange, JsonRpcRequest } from '@mcp-gateway/wire'
+import type { Authority } from './authority.ts'
+import type { CallContext } from './context.ts'
 import type { Recorder } from './recorder.ts'
 
-export type Call = {
+export type Call = Pick<CallContext, 'caller' | 'requestId' | 'address' | 'responseHeaders'> & {
+  /** As its client sent it. */
   readonly message: JsonRpcRequest
-  readonly caller: Caller
-  readonly requestId: string
+  /** The same under the server's own names; a promise when these have to be looked up. */
+  readonly sent: () => JsonRpcRequest | Promise<JsonRpcRequest>
   /** The server that answers; undefined when the gateway does it itself. */
   readonly server: string | undefined
-  /** The rule that let it in, when one decided. */
-  readonly rule?: string
-  readonly forward: () => Exchange | Promise<Exchange>
+  readonly forward: (granted: JsonRpcRequest) => Exchange | Promise<Exchange>
 }
 
 export type Pipeline = {
-  /** Replaced when the configuration is. */
+  /** Who is calling. Replaced when the configuration is, and so is `authority`. */
   authenticate: (request: AuthRequest) => Caller | Promise<Caller>
+  authority: Authority
   /** Undefined while calls can be recorded; otherwise rejects, or resolves when they can again. */
   readonly readiness?: () => Promise<void> | undefined
   readonly recorder: Recorder
@@ -36,7 +38,11 @@ export async function* onCall(call: Call, pipeline: Pipeline): Exchange {
   try {
     const unready = pipeline.readiness?.()
     if (unready !== undefined) await unready
-    const response = record.result(yield* await call.forward())
+    const allowed = pipeline.authority.authorize(call)
+    const grant = record.granted(allowed instanceof Promise ? await allowed : allowed)
+    const admitted = grant.admit()
+    using _place = admitted === undefined ? undefined : await admitted
+    const response = record.result(yield* grant.present(await call.forward(grant.message)))
     // With the log on it is a promise: the reply leaves after the commit.
     return response instanceof Promise ? await response : response
   } catch (error) {

@@ -3,7 +3,9 @@
  * And one entry in the audit log, written by whichever way out comes first: a result, a failure, or a client that left.
  */
 import { performance } from 'node:perf_hooks'
-import type { JsonRpcResponse } from '@mcp-gateway/wire'
+import { PolicyError } from '@mcp-gateway/policy'
+import { WireError, type JsonRpcResponse } from '@mcp-gateway/wire'
+import type { Grant } from './grant.ts'
 import { isToolError, type CallEnd, type CallStatus } from './ledger-entry.ts'
 import type { Ledger } from './ledger.ts'
 import type { Logger } from './log.ts'
@@ -11,6 +13,8 @@ import type { Call } from './pipeline.ts'
 import { describeFailure } from './replies.ts'
 
 export type CallRecord = Disposable & {
+  /** What the log says of it besides. */
+  granted(grant: Grant): Grant
   /** A promise when there is an audit log to wait for. */
   result(response: JsonRpcResponse): JsonRpcResponse | Promise<JsonRpcResponse>
   /** What to throw. */
@@ -28,14 +32,19 @@ export function createRecorder(logger: Logger, ledger?: Ledger): CallRecorder {
     const counts = call.message.method === 'subscriptions/listen' ? 0 : 1
     inFlight += counts
     const from = performance.now()
+    let grant: Grant | undefined
     let outcome: Outcome = { status: 'abandoned' }
     // A ping carries nothing and may come every second.
     let isEntered = ledger === undefined || call.message.method === 'ping'
     const endOf = (response?: JsonRpcResponse): CallEnd => {
       isEntered = true
-      return { ...outcome, ...(response && { response }), latencyMs: performance.now() - from }
+      const latencyMs = performance.now() - from
+      const { notes, detail } = grant ?? NOTHING_GRANTED
+      const sent = grant?.message ?? call.message
+      return { ...outcome, ...(response && { response }), latencyMs, notes, detail, sent }
     }
     return {
+      granted: (given) => (grant = given),
       result(response) {
         outcome = outcomeOf(response)
         const committed = isEntered ? undefined : ledger?.close(call, endOf(response))
@@ -44,14 +53,16 @@ export function createRecorder(logger: Logger, ledger?: Ledger): CallRecorder {
       fail(error) {
         const { code, message, status } = describeFailure(error)
         outcome = { status: statusOf(code, status), code, error: message.slice(0, MAX_REASON) }
+        const told = concealed(error)
+        if (error instanceof PolicyError && error.rule !== undefined) outcome = { ...outcome, rule: error.rule }
         // A call that could not be recorded is one that could not be recorded, and not tried again as a failure.
-        if (isEntered || code === 'GATEWAY_AUDIT_UNAVAILABLE') return error
+        if (isEntered || code === 'GATEWAY_AUDIT_UNAVAILABLE') return told
         const committed = ledger?.close(call, endOf())
         return (
           committed?.then(
-            () => error,
+            () => told,
             (unrecorded: unknown) => unrecorded,
-          ) ?? error
+          ) ?? told
         )
       },
       [Symbol.dispose]() {
@@ -71,7 +82,13 @@ export function createRecorder(logger: Logger, ledger?: Ledger): CallRecorder {
 /** A reason may quote what a server sent. */
 const MAX_REASON = 500
 
-type Outcome = { readonly status: CallStatus; readonly code?: string | number; readonly error?: string }
+type Outcome = {
+  readonly status: CallStatus
+  readonly code?: string | number
+  readonly error?: string
+  readonly rule?: string
+}
+const NOTHING_GRANTED = { notes: {}, detail: 'bodies' } as const
 
 const SERVED: Outcome = { status: 'served' }
 const TOOL_ERROR: Outcome = { status: 'tool_error' }
@@ -79,6 +96,12 @@ const TOOL_ERROR: Outcome = { status: 'tool_error' }
 function outcomeOf(response: JsonRpcResponse): Outcome {
   if (response.error !== undefined) return { status: 'error', code: response.error.code }
   return isToolError(response) ? TOOL_ERROR : SERVED
+}
+
+/** Who may not know of a tool is told what everybody is told of a name that leads nowhere. */
+function concealed(error: unknown): unknown {
+  const hides = error instanceof PolicyError && error.code === 'POLICY_UNKNOWN_TOOL'
+  return hides ? new WireError('WIRE_UNKNOWN_NAME', error.message) : error
 }
 
 function statusOf(code: string, httpStatus: number): CallStatus {

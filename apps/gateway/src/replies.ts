@@ -1,9 +1,10 @@
 /** The one table from a failure's stable code to what a client gets: HTTP status and JSON-RPC error. A missing row does not compile. */
 import { AuthError, type AuthErrorCode } from '@mcp-gateway/auth'
+import { PolicyError, type PolicyErrorCode } from '@mcp-gateway/policy'
 import { WireError, wireReplies, type Failure, type Reply, type WireErrorCode } from '@mcp-gateway/wire'
 import { GatewayError, type GatewayErrorCode } from './errors.ts'
 
-export type ErrorCode = WireErrorCode | AuthErrorCode | GatewayErrorCode
+export type ErrorCode = WireErrorCode | AuthErrorCode | PolicyErrorCode | GatewayErrorCode
 
 export const replies: Readonly<Record<ErrorCode, Reply>> = {
   ...wireReplies,
@@ -13,6 +14,18 @@ export const replies: Readonly<Record<ErrorCode, Reply>> = {
   AUTH_KEY_UNKNOWN: { status: 401, rpcCode: -32000 },
   AUTH_KEY_EXPIRED: { status: 401, rpcCode: -32000 },
   AUTH_KEY_DISABLED: { status: 401, rpcCode: -32000 },
+  POLICY_DENIED: { status: 403, rpcCode: -32000 },
+  POLICY_UNKNOWN_TOOL: { status: 404, rpcCode: -32602 },
+  POLICY_RATE_LIMITED: { status: 429, rpcCode: -32000 },
+  POLICY_CONCURRENCY_LIMITED: { status: 429, rpcCode: -32000 },
+  POLICY_LIMIT_STORE_UNAVAILABLE: { status: 503, rpcCode: -32000 },
+  POLICY_ADDRESS_DENIED: { status: 403, rpcCode: -32000 },
+  POLICY_ADDRESS_UNREADABLE: { status: 403, rpcCode: -32000 },
+  POLICY_VALUE_TOO_DEEP: { status: 400, rpcCode: -32602 },
+  POLICY_VALUE_TOO_LARGE: { status: 413, rpcCode: -32602 },
+  POLICY_TOOL_BLOCKED: { status: 403, rpcCode: -32000 },
+  // A document is read when the gateway starts; nobody's call meets this one.
+  POLICY_DOCUMENT_INVALID: { status: 500, rpcCode: -32603 },
   GATEWAY_HOST_FORBIDDEN: { status: 403, rpcCode: -32000 },
   GATEWAY_ORIGIN_FORBIDDEN: { status: 403, rpcCode: -32000 },
   GATEWAY_NOT_FOUND: { status: 404, rpcCode: -32601 },
@@ -32,6 +45,10 @@ export function describeFailure(error: unknown): Failure {
   if (error instanceof WireError || error instanceof AuthError || error instanceof GatewayError) {
     const data = error instanceof AuthError ? undefined : error.data
     return { ...replies[error.code], code: error.code, message: error.message, data }
+  }
+  if (error instanceof PolicyError) {
+    const { code, message, retryAfterMs } = error
+    return { ...replies[code], code, message, data: retryAfterMs === undefined ? undefined : { retryAfterMs } }
   }
   return { ...replies.WIRE_INTERNAL, code: 'WIRE_INTERNAL', message: 'internal error' }
 }

@@ -13,7 +13,14 @@ import type { ListKind } from './list-cache.ts'
 import type { Server } from './server.ts'
 
 /** The params are a promise when it takes the server's list to know them: its name was shortened. */
-export type Route = { readonly server: Server; readonly params: JsonObject | Promise<JsonObject> }
+export type Route = { readonly server: Server; readonly params: () => JsonObject | Promise<JsonObject> }
+
+/** The request under the server's own names. */
+export function sentBy({ params }: Route, message: JsonRpcRequest): JsonRpcRequest | Promise<JsonRpcRequest> {
+  const named = (own: JsonObject): JsonRpcRequest => ({ ...message, params: own })
+  const found = params()
+  return found instanceof Promise ? found.then(named) : named(found)
+}
 
 export type Lookup = (server: Server, kind: ListKind) => Promise<readonly JsonObject[]>
 
@@ -66,13 +73,13 @@ function byName(
   const parts = splitName(joined)
   const server = servers.find(({ id }) => id === parts?.serverId)
   if (parts === undefined || server === undefined) throw unknown(joined)
-  if (!isShortened(joined)) return { server, params: build(parts.name) }
+  if (!isShortened(joined)) return { server, params: () => build(parts.name) }
   const lookUp = async (): Promise<JsonObject> => {
     const items = await lookup(server, kind)
     const original = items.find((item) => joinName(server.id, String(item['name'])) === joined)
     return build(original === undefined ? parts.name : String(original['name']))
   }
-  return { server, params: lookUp() }
+  return { server, params: lookUp }
 }
 
 function byUri(holder: JsonObject, servers: readonly Server[], build: (uri: string) => JsonObject): Route {
@@ -80,7 +87,7 @@ function byUri(holder: JsonObject, servers: readonly Server[], build: (uri: stri
   const parts = splitUri(joined)
   const server = servers.find(({ id }) => id === parts?.serverId)
   if (parts === undefined || server === undefined) throw unknown(joined)
-  return { server, params: build(parts.uri) }
+  return { server, params: () => build(parts.uri) }
 }
 
 function unknown(name: string): WireError {

@@ -8,16 +8,22 @@ import { GatewayError } from './errors.ts'
 import type { Logger } from './log.ts'
 import type { LedgerReports } from './ledger-reports.ts'
 import { addLedgerRoutes } from './ledger-routes.ts'
+import { principalOf } from './context.ts'
 import { describeFailure } from './replies.ts'
 import type { Server } from './server.ts'
 import { callTool } from './tool-call.ts'
 import type { Pipeline } from './pipeline.ts'
 
-export type RestVariables = { readonly requestId: string; readonly authenticate: () => Caller | Promise<Caller> }
+export type RestVariables = {
+  readonly requestId: string
+  /** The client's. */
+  readonly address: string | undefined
+  readonly authenticate: () => Caller | Promise<Caller>
+}
 export type RestEnv = { Bindings: RestVariables; Variables: { readonly body: JsonObject; readonly caller: Caller } }
 
 export type RestOptions = {
-  readonly servers: () => readonly Server[]
+  readonly servers: (tenantId: string) => readonly Server[]
   readonly isReady: () => boolean
   readonly pipeline: Pipeline
   readonly reports: LedgerReports
@@ -139,8 +145,8 @@ export function createRest(options: RestOptions): Rest {
       return undefined
     },
   })
-  const find = (id: string): Server => {
-    const server = servers().find((item) => item.id === id)
+  const find = (id: string, { tenantId }: Caller): Server => {
+    const server = servers(tenantId).find((item) => item.id === id)
     if (server === undefined) throw new GatewayError('GATEWAY_UNKNOWN_SERVER', `there is no server ${id.slice(0, 64)}`)
     return server
   }
@@ -173,10 +179,10 @@ export function createRest(options: RestOptions): Rest {
     options.isReady() ? c.json({ status: 'ready', version }, 200) : c.json({ status: 'stopping', version }, 503),
   )
   app.openapi(routes.list, (c) => {
-    return c.json({ servers: servers().map(describe) }, 200)
+    return c.json({ servers: servers(c.get('caller').tenantId).map(describe) }, 200)
   })
   app.openapi(routes.show, async (c) => {
-    const server = find(c.req.valid('param').id)
+    const server = find(c.req.valid('param').id, c.get('caller'))
     const profile = await server.profile()
     return c.json(
       {
@@ -189,19 +195,26 @@ export function createRest(options: RestOptions): Rest {
     )
   })
   app.openapi(routes.tools, async (c) => {
-    const view = { principal: c.get('caller').id, capabilities: {} }
-    const { items } = await find(c.req.valid('param').id).list('tools', view)
+    const server = find(c.req.valid('param').id, c.get('caller'))
+    const all = await server.list('tools', { principal: principalOf(c.get('caller')), capabilities: {} })
+    const viewer = { caller: c.get('caller'), address: c.env.address }
+    const { items } = pipeline.authority.shown(viewer, server.id, 'tools', all)
     return c.json({ tools: items as { name: string }[] }, 200)
   })
   app.openapi(routes.call, async (c) => {
     const caller = c.get('caller')
     const { id, name } = c.req.valid('param')
-    const context = { caller, requestId: c.env.requestId, principal: caller.id }
+    const { requestId, address } = c.env
+    const responseHeaders: Record<string, string> = {}
+    const context = { caller, requestId, address, responseHeaders, principal: principalOf(caller) }
     // Not `c.req.valid`: the body parsed above keeps numbers as they were sent.
     const args = c.get('body')['arguments'] ?? {}
     if (!isObject(args)) throw new GatewayError('GATEWAY_INVALID_REQUEST', 'arguments must be a JSON object')
-    const result = await callTool(find(id), name, args, context, pipeline, c.req.raw.signal)
-    return c.json(result, 200)
+    try {
+      return c.json(await callTool(find(id, caller), name, args, context, pipeline, c.req.raw.signal), 200)
+    } finally {
+      for (const [header, value] of Object.entries(responseHeaders)) c.header(header, value)
+    }
   })
 
   addLedgerRoutes(app, options.reports)

@@ -8,6 +8,7 @@ import {
   META_CLIENT_CAPABILITIES,
   openLegacyToLegacy,
   openLegacyToModern,
+  responseOf,
   WireError,
   type Exchange,
   type Headers,
@@ -96,13 +97,13 @@ export function openServerSession(options: ServerSessionOptions): ServerSession 
 
   const initialize = async (message: JsonRpcRequest, requestOptions: RequestOptions): Promise<JsonRpcResponse> => {
     try {
-      return await ended(inner.request(message, requestOptions))
+      return await responseOf(inner.request(message, requestOptions))
     } catch (error) {
       if ('meta' in inner || !isStartFailure(error) || !(await isModern())) throw error
       refusal.isKnown = true
       await inner[Symbol.asyncDispose]()
       inner = openModern()
-      return ended(inner.request(message, requestOptions))
+      return responseOf(inner.request(message, requestOptions))
     }
   }
 
@@ -126,14 +127,6 @@ export function openServerSession(options: ServerSessionOptions): ServerSession 
       await inner[Symbol.asyncDispose]()
       if (options.isolation === 'session') for (const key of keys) pool.retire(key)
     },
-  }
-}
-
-/** The response of an exchange; what precedes it is for nobody. */
-async function ended(exchange: Exchange): Promise<JsonRpcResponse> {
-  for (;;) {
-    const next = await exchange.next()
-    if (next.done) return next.value
   }
 }
 

@@ -1,4 +1,5 @@
 /** The servers of the configuration and their endpoints, and how a new configuration replaces an old one. */
+import { DEFAULT_TENANT } from '@mcp-gateway/auth'
 import { createHttpEndpoint, createStateSealer, type Backend, type ClientInfo, type HttpEndpoint } from '@mcp-gateway/wire' // prettier-ignore
 import type { Config, ServerConfig } from './config.ts'
 import { errorText } from './connection-pool.ts'
@@ -10,9 +11,13 @@ import { createServer, type Server } from './server.ts'
 import { singleServerBackend } from './single-server.ts'
 
 export type ServerTable = {
-  readonly servers: () => readonly Server[]
-  readonly server: (serverId: string) => Server | undefined
-  readonly endpoint: (serverId: string) => HttpEndpoint<CallContext> | undefined
+  /** A tenant's own. One server of the configuration may be several here: nothing is shared between tenants. */
+  readonly servers: (tenantId: string) => readonly Server[]
+  readonly server: (tenantId: string, serverId: string) => Server | undefined
+  readonly endpoint: (tenantId: string, serverId: string) => HttpEndpoint<CallContext> | undefined
+  readonly tenants: () => readonly string[]
+  /** Of all tenants. */
+  readonly count: () => number
   /** Adds, changes and removes servers. Calls under way end where they began. */
   apply(servers: readonly ServerConfig[]): { added: string[]; changed: string[]; removed: string[] }
   close(): Promise<void>
@@ -26,18 +31,18 @@ export type ServerTableOptions = {
   readonly logger: Logger
 }
 
-type Row = { readonly server: Server; readonly endpoint: HttpEndpoint<CallContext> }
+type Row = { readonly tenantId: string; readonly server: Server; readonly endpoint: HttpEndpoint<CallContext> }
 
 export function createServerTable(options: ServerTableOptions): ServerTable {
   const { config, logger, pipeline } = options
   const sealer = createStateSealer()
   const leaving = new Set<Promise<void>>()
   let rows: ReadonlyMap<string, Row> = new Map()
-  let servers: readonly Server[] = []
+  let byTenant: ReadonlyMap<string, readonly Server[]> = new Map()
 
-  const enter = (serverConfig: ServerConfig): Row => {
+  const enter = (serverConfig: ServerConfig, tenantId: string): Row => {
     const server = createServer({ ...options, config: serverConfig, limits: () => config().limits, sealer })
-    return { server, endpoint: createEndpoint(singleServerBackend(server, pipeline), config(), logger) }
+    return { tenantId, server, endpoint: createEndpoint(singleServerBackend(server, pipeline), config(), logger) }
   }
 
   const leave = (row: Row, waits: boolean): void => {
@@ -50,29 +55,33 @@ export function createServerTable(options: ServerTableOptions): ServerTable {
   }
 
   return {
-    servers: () => servers,
-    server: (serverId) => rows.get(serverId)?.server,
-    endpoint: (serverId) => rows.get(serverId)?.endpoint,
+    servers: (tenantId) => byTenant.get(tenantId) ?? [],
+    server: (tenantId, serverId) => rows.get(keyOf(tenantId, serverId))?.server,
+    endpoint: (tenantId, serverId) => rows.get(keyOf(tenantId, serverId))?.endpoint,
+    tenants: () => [...byTenant.keys()],
+    count: () => rows.size,
     apply(configs) {
       const next = new Map<string, Row>()
       const report = { added: [] as string[], changed: [] as string[], removed: [] as string[] }
-      for (const serverConfig of configs) {
-        if (!serverConfig.enabled) continue
-        const known = rows.get(serverConfig.id)
-        if (known === undefined) report.added.push(serverConfig.id)
-        else if (JSON.stringify(known.server.config()) !== JSON.stringify(serverConfig)) {
-          known.server.reconfigure(serverConfig)
-          report.changed.push(serverConfig.id)
+      const wanted = configs.filter(({ enabled }) => enabled).flatMap((one) => one.tenants.map((tenant) => ({ one, tenant }))) // prettier-ignore
+      for (const { one, tenant } of wanted) {
+        const key = keyOf(tenant, one.id)
+        const known = rows.get(key)
+        if (known === undefined) report.added.push(key)
+        else if (JSON.stringify(known.server.config()) !== JSON.stringify(one)) {
+          known.server.reconfigure(one)
+          report.changed.push(key)
         }
-        next.set(serverConfig.id, known ?? enter(serverConfig))
+        next.set(key, known ?? enter(one, tenant))
       }
-      for (const [id, row] of rows) {
-        if (next.has(id)) continue
-        report.removed.push(id)
+      for (const [key, row] of rows) {
+        if (next.has(key)) continue
+        report.removed.push(key)
         leave(row, true)
       }
       rows = next
-      servers = Array.from(next.values(), ({ server }) => server)
+      const grouped = Map.groupBy(next.values(), ({ tenantId }) => tenantId)
+      byTenant = new Map(Array.from(grouped, ([tenantId, own]) => [tenantId, own.map(({ server }) => server)]))
       return report
     },
     async close() {
@@ -81,6 +90,11 @@ export function createServerTable(options: ServerTableOptions): ServerTable {
       await Promise.all(leaving)
     },
   }
+}
+
+/** A server in reports and as a key; neither part can have a slash in it. */
+function keyOf(tenantId: string, serverId: string): string {
+  return tenantId === DEFAULT_TENANT ? serverId : `${tenantId}/${serverId}`
 }
 
 async function end({ server, endpoint }: Row, waits: boolean): Promise<void> {

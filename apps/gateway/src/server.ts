@@ -236,7 +236,7 @@ export function createServer(options: ServerOptions): Server {
 }
 
 /** Settings that apply at once; a running connection depends on all the others. */
-const LIVE: ReadonlySet<string> = new Set('name description enabled tags timeout maxTimeout startTimeout idleStop healthInterval tools'.split(' ')) // prettier-ignore
+const LIVE: ReadonlySet<string> = new Set('name description enabled tenants tags timeout maxTimeout startTimeout idleStop healthInterval tools'.split(' ')) // prettier-ignore
 
 function launchOf(config: ServerConfig): string {
   return JSON.stringify(Object.entries(config).filter(([key]) => !LIVE.has(key)))

@@ -1,5 +1,5 @@
 /** `/mcp/server/:id`: one server, nothing renamed. */
-import type { Backend, SessionBackend } from '@mcp-gateway/wire'
+import type { Backend, Exchange, JsonRpcRequest, RequestOptions, SessionBackend } from '@mcp-gateway/wire'
 import type { CallContext } from './context.ts'
 import { onCall, type Pipeline } from './pipeline.ts'
 import type { Server } from './server.ts'
@@ -7,8 +7,8 @@ import type { Server } from './server.ts'
 export function singleServerBackend(server: Server, pipeline: Pipeline): Backend<CallContext> {
   return {
     request(message, context, options) {
-      const forward = () => server.request(message, context.principal, options)
-      return onCall({ ...context, message, server: server.id, forward }, pipeline)
+      const forward = (granted: JsonRpcRequest) => requestGranted(server, granted, message, context.principal, options)
+      return onCall({ ...context, message, sent: () => message, server: server.id, forward }, pipeline)
     },
     async notify(message) {
       // The id in it is the client's, on a connection where ids are ours; over HTTP closing the stream is the cancel.
@@ -18,8 +18,8 @@ export function singleServerBackend(server: Server, pipeline: Pipeline): Backend
       const session = server.openSession(principal, peer)
       return {
         request(message, context, options) {
-          const forward = () => session.request(message, options)
-          return onCall({ ...context, message, server: server.id, forward }, pipeline)
+          const forward = (granted: JsonRpcRequest) => session.request(granted, options)
+          return onCall({ ...context, message, sent: () => message, server: server.id, forward }, pipeline)
         },
         notify: (message) => session.notify(message),
         respond: (message) => session.respond(message),
@@ -27,4 +27,17 @@ export function singleServerBackend(server: Server, pipeline: Pipeline): Backend
       }
     },
   }
+}
+
+/** Arguments that were redacted are no longer those of the client's `Mcp-Param-*` headers (SEP-2243). */
+export function requestGranted(
+  server: Server,
+  granted: JsonRpcRequest,
+  message: JsonRpcRequest,
+  principal: string,
+  options: RequestOptions,
+): Exchange | Promise<Exchange> {
+  const isUntouched = granted.params?.['arguments'] === message.params?.['arguments']
+  if (isUntouched) return server.request(granted, principal, options)
+  return server.mirrorHeaders(granted).then((headers) => server.request(granted, principal, { ...options, headers }))
 }

@@ -49,12 +49,14 @@ describe('parseConfig', () => {
       },
       discovery: 'all',
       discoveryThreshold: 1000,
+      policyMode: 'enforce',
+      trustedProxies: [],
       audit: {
         enabled: true,
         mode: 'sync',
         onFailure: 'closed',
-        arguments: 'full',
-        responses: 'full',
+        arguments: 'redacted',
+        responses: 'redacted',
         maxBodyBytes: 16_384,
         checkpointIntervalMs: 60_000,
         witnesses: [],
@@ -75,8 +77,10 @@ servers:
   - { id: far, name: Far away, url: 'https://example.com/mcp', headers: { X-Token: t } }
   - { id: old, url: 'http://example.com/sse', transport: sse, enabled: false }
 `)
+    const more = { attributes: {}, tenantId: 'default' }
     expect(config.auth.keys).toEqual([
       {
+        ...more,
         id: 'k1',
         key: plainKey,
         name: 'My Agent',
@@ -86,6 +90,7 @@ servers:
         expiresAt: Date.parse('2027-01-30T23:00:00Z'),
       },
       {
+        ...more,
         id: 'k2',
         key: hashApiKey('gw_other'),
         name: 'k2',
@@ -96,7 +101,7 @@ servers:
       },
     ])
     const times = { maxTimeout: 3_600_000, startTimeout: 30_000, idleStop: 300_000, healthInterval: 30_000 }
-    const settings = { ...times, isolation: 'caller', tools: {} }
+    const settings = { ...times, tenants: ['default'], isolation: 'caller', tools: {} }
     const common = { ...settings, enabled: true, tags: [], timeout: 60_000 }
     expect(config.servers).toEqual([
       {
@@ -336,9 +341,11 @@ describe('who may reach the gateway', () => {
 })
 
 describe('configJsonSchema', () => {
+  const OPTIONAL = ['policies', 'rateLimit', 'ipFilter', 'redaction', 'toolGuard']
+
   test('knows every setting of a Config, each with a description', () => {
     const { properties } = configJsonSchema() as { properties: Record<string, { description?: string }> }
-    expect(Object.keys(properties).sort()).toEqual([...Object.keys(parse('')), '$schema'].sort())
+    expect(Object.keys(properties).sort()).toEqual([...Object.keys(parse('')), '$schema', ...OPTIONAL].sort())
     for (const [name, { description }] of Object.entries(properties)) expect(description, name).toMatch(/\.$/)
   })
 

@@ -131,7 +131,7 @@ it('erases what a caller said and who it was from every file, and still verifies
       .filter((name) => name.startsWith('audit.db'))
       .map((name) => readFileSync(join(other.path, name)).toString('latin1'))
       .join('')
-  await send(short, '/mcp/server/one', as('agent', modern('tools/call', { name: 'echo', arguments: { secret: 'canary-4711' } }))) // prettier-ignore
+  await send(short, '/mcp/server/one', as('agent', modern('tools/call', { name: 'echo', arguments: { note: 'canary-4711' } }))) // prettier-ignore
   const usage = { method: 'GET', headers: { authorization: `Bearer ${key('ada')}` } }
   expect((await send(short, '/api/usage', usage)).text).toContain('agent')
   expect(bytes()).toContain('canary-4711')

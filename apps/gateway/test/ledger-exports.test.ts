@@ -75,7 +75,7 @@ it('sends what each export may see, to its end also when the gateway stops, and 
   }
   for (const round of [1, 2]) {
     const gateway = await gatewayFor(audit)
-    await call(gateway, { secret: `=canary-${round}` })
+    await call(gateway, { note: `=canary-${round}` })
     await gateway.close()
   }
   kill(server)

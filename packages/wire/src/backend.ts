@@ -8,6 +8,8 @@ export type Context = {
   readonly principal: string
   /** Go out with every answer, e.g. a request id. Given here rather than set on the response, which would cost 1 µs. */
   readonly responseHeaders?: Readonly<Record<string, string>> | undefined
+  /** The body, where somebody had to see it before: a signature covers it. Otherwise the endpoint reads it. */
+  readonly body?: (() => Promise<Buffer>) | undefined
 }
 
 export interface Backend<C extends Context> {

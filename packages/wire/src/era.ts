@@ -10,8 +10,15 @@ import { isObject, metaOf, type JsonRpcNotification, type JsonRpcRequest } from 
 export type Era = 'modern' | 'legacy'
 
 export const MODERN_VERSIONS: readonly string[] = ['2026-07-28']
+const LATEST_LEGACY_VERSION = '2025-11-25'
 /** Newest first: the first is what we ask of a server. */
-export const LEGACY_VERSIONS: readonly string[] = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05', '2024-10-07']
+export const LEGACY_VERSIONS: readonly string[] = [
+  LATEST_LEGACY_VERSION,
+  '2025-06-18',
+  '2025-03-26',
+  '2024-11-05',
+  '2024-10-07',
+]
 
 export const META_VERSION = 'io.modelcontextprotocol/protocolVersion'
 export const META_CLIENT_CAPABILITIES = 'io.modelcontextprotocol/clientCapabilities'
@@ -68,4 +75,9 @@ function missingMeta(key: string): WireError {
 
 function headerMismatch(message: string): WireError {
   return new WireError('WIRE_HEADER_MISMATCH', message)
+}
+
+/** The answer to `initialize`: the version that was asked for when we speak it, and our latest otherwise (basic/lifecycle). */
+export function negotiateVersion(asked: unknown): string {
+  return LEGACY_VERSIONS.find((known) => known === asked) ?? LATEST_LEGACY_VERSION
 }

@@ -84,3 +84,34 @@ export function createMailbox(onAbandon: () => void): Mailbox {
     },
   }
 }
+
+/** The response; `onMessage` is given what comes before it. */
+export async function responseOf(
+  exchange: Exchange,
+  onMessage?: (message: JsonRpcMessage) => Promise<void> | void,
+): Promise<JsonRpcResponse> {
+  for (;;) {
+    const next = await exchange.next()
+    if (next.done) return next.value
+    await onMessage?.(next.value)
+  }
+}
+
+/** The exchange with its messages changed, or left out where `onMessage` gives undefined, and its response changed. */
+export async function* mapExchange(
+  exchange: Exchange,
+  onMessage: (message: JsonRpcMessage) => JsonRpcMessage | undefined,
+  onResponse: (response: JsonRpcResponse) => JsonRpcResponse = (response) => response,
+): Exchange {
+  try {
+    for (;;) {
+      const next = await exchange.next()
+      if (next.done) return onResponse(next.value)
+      const message = onMessage(next.value)
+      if (message !== undefined) yield message
+    }
+  } finally {
+    // Leaving early must reach the connection, which then tells its server.
+    await exchange.return(undefined as never)
+  }
+}

@@ -4,6 +4,7 @@
  */
 import { LEGACY_VERSIONS, META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_SERVER_INFO, META_VERSION, MODERN_VERSIONS, type Era } from './era.ts' // prettier-ignore
 import { WireError } from './errors.ts'
+import { responseOf } from './exchange.ts'
 import { errorResponse, isObject, isRequest, type JsonObject, type JsonRpcErrorObject, type JsonRpcRequest, type JsonRpcResponse } from './json-rpc.ts' // prettier-ignore
 import type { Upstream } from './upstream.ts'
 
@@ -104,12 +105,9 @@ export async function outcome(
   request: JsonRpcRequest,
   signal?: AbortSignal,
 ): Promise<JsonRpcResponse> {
-  const exchange = upstream.request(request, { signal })
-  for (;;) {
-    const next = await exchange.next()
-    if (next.done) return next.value
-    if (isRequest(next.value)) await upstream.respond(answerAlone(next.value))
-  }
+  return await responseOf(upstream.request(request, { signal }), async (message) => {
+    if (isRequest(message)) await upstream.respond(answerAlone(message))
+  })
 }
 
 /** The answer to a server's question when no client can be asked. */

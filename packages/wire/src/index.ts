@@ -23,6 +23,7 @@ export { defaultParseLimits, parseBody, parseJson, parseMessage, parseUpstream, 
 export {
   eraOf,
   LEGACY_VERSIONS,
+  negotiateVersion,
   META_CLIENT_CAPABILITIES,
   META_CLIENT_INFO,
   META_LOG_LEVEL,
@@ -42,7 +43,7 @@ export {
 } from './headers.ts'
 export { checkParamHeaders, mirrorParamHeaders, paramHeadersOf, type ParamHeader } from './param-headers.ts'
 export { createLineReader, type LineReader } from './lines.ts'
-export { MAX_WAITING_MESSAGES, type Exchange } from './exchange.ts'
+export { mapExchange, MAX_WAITING_MESSAGES, responseOf, type Exchange } from './exchange.ts'
 export { createCorrelator, type Correlator, type CorrelatorOptions, type RequestOptions } from './correlator.ts'
 export { defaultUpstreamLimits, type Transport, type Upstream, type UpstreamEvents, type UpstreamLimits } from './upstream.ts' // prettier-ignore
 export { createStdioUpstream, type StdioUpstreamOptions } from './upstreams/stdio.ts'
@@ -56,7 +57,7 @@ export { createSharedSession, type Member, type MemberEvents, type SharedSession
 export { createStateSealer, type RequestState, type StateSealer } from './translate/request-state.ts'
 export { createModernToLegacy, type ModernToLegacy } from './translate/modern-to-legacy.ts'
 export type { ParkedCallsOptions } from './translate/parked-calls.ts'
-export { legacyResult } from './translate/legacy-results.ts'
+export { legacyResponse, legacyResult } from './translate/legacy-results.ts'
 export { openLegacyToModern, type LegacyToModern, type LegacyToModernOptions } from './translate/legacy-to-modern.ts'
 export { openLegacyToLegacy, type LegacyToLegacy, type LegacyToLegacyOptions } from './translate/legacy-to-legacy.ts'
 export type { Backend, Context, Peer, SessionBackend } from './backend.ts'
@@ -67,7 +68,7 @@ export {
   type EndpointOptions,
   type HttpEndpoint,
 } from './downstream/http-endpoint.ts'
-export { describeWireFailure, type DescribeFailure, type Failure } from './downstream/http-reply.ts'
+export { describeWireFailure, readBody, type DescribeFailure, type Failure } from './downstream/http-reply.ts'
 export {
   isShortened,
   joinName,

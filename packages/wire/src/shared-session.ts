@@ -4,7 +4,7 @@
  */
 import type { Connection } from './connection.ts'
 import type { RequestOptions } from './correlator.ts'
-import type { Exchange } from './exchange.ts'
+import { mapExchange, type Exchange } from './exchange.ts'
 import { answerAlone, outcome } from './handshake.ts'
 import { isRequest, type JsonObject, type JsonRpcMessage, type JsonRpcNotification, type JsonRpcRequest, type JsonRpcResponse } from './json-rpc.ts' // prettier-ignore
 import { isAtLeast, isLogLevel, mostVerbose } from './log-levels.ts'
@@ -95,8 +95,10 @@ export function createSharedSession(connection: Connection, isCurrent: () => boo
   const applyLevel = async (params: JsonObject, signal?: AbortSignal): Promise<JsonRpcResponse | undefined> => {
     const wanted = mostVerbose([...seats].flatMap(({ level }) => level ?? []))
     if (wanted === undefined || wanted === upstreamLevel) return undefined
-    upstreamLevel = wanted
-    return ask('logging/setLevel', { ...params, level: wanted }, signal)
+    const response = await ask('logging/setLevel', { ...params, level: wanted }, signal)
+    // What the server did not take has to be asked again.
+    if (response.error === undefined) upstreamLevel = wanted
+    return response
   }
 
   return {
@@ -143,17 +145,8 @@ export function createSharedSession(connection: Connection, isCurrent: () => boo
   }
 }
 
-async function* onlyWanted(exchange: Exchange, seat: Seat): Exchange {
-  try {
-    for (;;) {
-      const next = await exchange.next()
-      if (next.done) return next.value
-      if (isWanted(next.value, seat.level)) yield next.value
-    }
-  } finally {
-    // Leaving early must reach the connection, which then tells its server.
-    await exchange.return(undefined as never)
-  }
+function onlyWanted(exchange: Exchange, seat: Seat): Exchange {
+  return mapExchange(exchange, (message) => (isWanted(message, seat.level) ? message : undefined))
 }
 
 function isWanted(message: JsonRpcMessage, level: string | undefined): boolean {

@@ -17,7 +17,7 @@ import {
   type JsonRpcRequest,
 } from '../json-rpc.ts'
 import { defaultParseLimits, parseBody, type ParseLimits } from '../parse.ts'
-import { describeWireFailure, failureResponse, readBody, requireJson, sendFailure, sendJson, type DescribeFailure } from './http-reply.ts' // prettier-ignore
+import { describeWireFailure, readBody, requireJson, sendFailure, sendJson, type DescribeFailure } from './http-reply.ts' // prettier-ignore
 import { createLegacySession, type LegacySession } from './legacy-session.ts'
 import { defaultStreamLimits, type StreamLimits } from './legacy-stream.ts'
 import { streamModern } from './modern-stream.ts'
@@ -36,7 +36,7 @@ export type EndpointOptions<C extends Context> = {
   readonly backend: Backend<C>
   readonly limits?: Partial<EndpointLimits>
   /** @default describeWireFailure */
-  readonly describeFailure?: DescribeFailure
+  readonly describeFailure?: DescribeFailure<C>
   /** Told of every failure, before it is answered. Without a context it belongs to no request: a session that was swept. */
   readonly onFailure?: (error: unknown, context: C | undefined) => void
   /** Unguessable. @default crypto.randomUUID */
@@ -103,9 +103,9 @@ export function createHttpEndpoint<C extends Context>(options: EndpointOptions<C
       checkHeaders(message, req.headers)
       const abort = new AbortController()
       const exchange = backend.request(message, context, { signal: abort.signal, headers: req.headers })
-      return streamModern(exchange, res, abort, limits, context.responseHeaders, (error) => {
+      return streamModern(message.id, exchange, res, abort, limits, context.responseHeaders, (error) => {
         options.onFailure?.(error, context)
-        return failureResponse(describeFailure(error), message.id)
+        return describeFailure(error, context)
       })
     }
     if (isResponse(message))
@@ -122,7 +122,8 @@ export function createHttpEndpoint<C extends Context>(options: EndpointOptions<C
     seen: { id?: JsonRpcId },
   ): Promise<void> => {
     requireJson(req)
-    const body = parseBody(await readBody(req, limits.maxBodyBytes), limits)
+    const bytes = await (context.body === undefined ? readBody(req, limits.maxBodyBytes) : context.body())
+    const body = parseBody(bytes.toString('utf8'), limits)
     if (!Array.isArray(body)) {
       const message = body as JsonRpcMessage
       if (isRequest(message)) seen.id = message.id
@@ -150,7 +151,7 @@ export function createHttpEndpoint<C extends Context>(options: EndpointOptions<C
       } else throw new WireError('WIRE_METHOD_NOT_ALLOWED', 'only POST is answered here without a session')
     } catch (error) {
       options.onFailure?.(error, context)
-      sendFailure(res, describeFailure(error), seen.id, context.responseHeaders)
+      sendFailure(res, describeFailure(error, context), seen.id, context.responseHeaders)
     }
   }
 

@@ -8,8 +8,10 @@ export type Failure = Reply & {
   readonly code: string
   readonly message: string
   readonly data?: JsonObject | undefined
+  /** `WWW-Authenticate`: what makes a client sign in. With it, `status` is the answer's even where the call had begun. */
+  readonly challenge?: string | undefined
 }
-export type DescribeFailure = (error: unknown) => Failure
+export type DescribeFailure<C = unknown> = (error: unknown, context: C) => Failure
 
 /** What isn't a WireError is a bug: its text may hold anything, so it is not sent. */
 export function describeWireFailure(error: unknown): Failure {
@@ -50,14 +52,15 @@ export function sendFailure(res: ServerResponse, failure: Failure, id?: JsonRpcI
     res.destroy()
     return
   }
+  if (failure.challenge !== undefined) res.setHeader('www-authenticate', failure.challenge)
   if (failure.status === 405) res.setHeader('allow', 'POST')
   // The rest of a refused body is not read: the connection is of no more use.
   if (failure.status === 413) res.setHeader('connection', 'close')
   sendJson(res, failure.status, failureResponse(failure, id), headers)
 }
 
-/** The body as text. The adversary sends more than the limit, or stops in the middle: both end here. */
-export function readBody(req: IncomingMessage, maxBodyBytes: number): Promise<string> {
+/** The body. The adversary sends more than the limit, or stops in the middle: both end here. */
+export function readBody(req: IncomingMessage, maxBodyBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     if (Number(req.headers['content-length'] ?? 0) > maxBodyBytes) {
       reject(new WireError('WIRE_BODY_TOO_LARGE', `the body exceeds ${maxBodyBytes} bytes`))
@@ -73,9 +76,7 @@ export function readBody(req: IncomingMessage, maxBodyBytes: number): Promise<st
         reject(new WireError('WIRE_BODY_TOO_LARGE', `the body exceeds ${maxBodyBytes} bytes`))
       }
     })
-    req.once('end', () =>
-      resolve((chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)).toString('utf8')),
-    )
+    req.once('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)))
     req.once('error', (cause) => reject(new WireError('WIRE_BODY_INCOMPLETE', 'the body ended early', { cause })))
   })
 }

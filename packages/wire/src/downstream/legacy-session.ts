@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context, SessionBackend } from '../backend.ts'
 import { LEGACY_VERSIONS } from '../era.ts'
 import { WireError } from '../errors.ts'
+import { responseOf } from '../exchange.ts'
 import { single } from '../headers.ts'
 import {
   idKey,
@@ -14,7 +15,7 @@ import {
   type JsonRpcRequest,
   type JsonRpcResponse,
 } from '../json-rpc.ts'
-import { failureResponse, type DescribeFailure } from './http-reply.ts'
+import { failureResponse, type DescribeFailure, type Failure } from './http-reply.ts'
 import { createLegacyStream, type LegacyStream, type StreamLimits } from './legacy-stream.ts'
 
 export type LegacySession<C extends Context> = {
@@ -41,11 +42,14 @@ export type LegacySessionOptions<C extends Context> = {
   readonly principal: string
   readonly backend: SessionBackend<C>
   readonly limits: StreamLimits
-  readonly describeFailure: DescribeFailure
+  readonly describeFailure: DescribeFailure<C>
 }
 
 /** Ended event streams that stay readable for a client that lost its connection. */
 const MAX_ENDED_STREAMS = 16
+
+/** Without a response: the client has taken the request back. */
+type Answered = { readonly response?: JsonRpcResponse; readonly failure?: Failure }
 
 export function createLegacySession<C extends Context>(options: LegacySessionOptions<C>): LegacySession<C> {
   const { backend, limits } = options
@@ -64,25 +68,18 @@ export function createLegacySession<C extends Context>(options: LegacySessionOpt
   }
 
   /** Runs one request on its stream, whether or not the client stays connected: only its `notifications/cancelled` ends it. */
-  const run = async (
-    message: JsonRpcRequest,
-    stream: LegacyStream,
-    context: C,
-  ): Promise<JsonRpcResponse | undefined> => {
+  const run = async (message: JsonRpcRequest, stream: LegacyStream, context: C): Promise<Answered> => {
     const key = idKey(message.id)
     const abort = new AbortController()
     running.set(key, abort)
     try {
       const exchange = backend.request(message, context, { signal: abort.signal })
-      for (;;) {
-        const next = await exchange.next()
-        if (next.done) return next.value
-        stream.send(next.value)
-      }
+      return { response: await responseOf(exchange, (said) => stream.send(said)) }
     } catch (error) {
       // basic/utilities/cancellation: a cancelled request is not answered.
-      if (abort.signal.aborted) return undefined
-      return failureResponse(options.describeFailure(error), message.id)
+      if (abort.signal.aborted) return {}
+      const failure = options.describeFailure(error, context)
+      return { response: failureResponse(failure, message.id), failure }
     } finally {
       running.delete(key)
     }
@@ -120,9 +117,11 @@ export function createLegacySession<C extends Context>(options: LegacySessionOpt
     const stream = createLegacyStream(String(nextStream++), primes(), limits)
     streams.set(stream.id, stream)
     stream.attach(res, { startNow: false, headers: context.responseHeaders })
-    const responses = await Promise.all(requests.map((request) => run(request, stream, context)))
-    const given = responses.filter((response) => response !== undefined)
-    stream.finish(given.length === 0 ? undefined : isBatch ? given : given[0])
+    const answers = await Promise.all(requests.map((request) => run(request, stream, context)))
+    const given = answers.flatMap(({ response }) => response ?? [])
+    const challenge = answers.find(({ failure }) => failure?.challenge !== undefined)?.failure
+    if (given.length === 0) stream.finish(undefined)
+    else stream.finish(isBatch ? given : given[0], challenge)
     if (!stream.hasStarted()) streams.delete(stream.id)
     else {
       ended.push(stream.id)

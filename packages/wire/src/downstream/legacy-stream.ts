@@ -6,7 +6,7 @@
 import type { ServerResponse } from 'node:http'
 import type { JsonRpcMessage } from '../json-rpc.ts'
 import { formatEvent, KEEP_ALIVE_COMMENT, SSE_HEADERS } from '../sse.ts'
-import { sendJson, type ResponseHeaders } from './http-reply.ts'
+import { sendJson, type Failure, type ResponseHeaders } from './http-reply.ts'
 
 export type StreamLimits = {
   /** Events kept for a client that comes back. */
@@ -33,7 +33,8 @@ export type LegacyStream = {
   attach(res: ServerResponse, options: AttachOptions): void
   send(message: JsonRpcMessage): void
   /** The end: as JSON when nothing was sent before, else as the last event. */
-  finish(body: JsonRpcMessage | readonly JsonRpcMessage[] | undefined): void
+  /** `challenge`: the failure in it that has one, whose status is then the answer's, unless the stream has begun. */
+  finish(body: JsonRpcMessage | readonly JsonRpcMessage[] | undefined, challenge?: Failure): void
 }
 
 export type AttachOptions = {
@@ -118,10 +119,11 @@ export function createLegacyStream(id: string, priming: boolean, limits: StreamL
       }
     },
     send,
-    finish(body) {
+    finish(body, challenge) {
       finished = true
       if (connection !== undefined && !started && body !== undefined) {
-        sendJson(connection, 200, body, responseHeaders)
+        if (challenge?.challenge !== undefined) connection.setHeader('www-authenticate', challenge.challenge)
+        sendJson(connection, challenge?.status ?? 200, body, responseHeaders)
         events = []
         return
       }

@@ -4,18 +4,19 @@
  */
 import type { ServerResponse } from 'node:http'
 import type { Exchange } from '../exchange.ts'
-import type { JsonRpcResponse } from '../json-rpc.ts'
+import type { JsonRpcId, JsonRpcResponse } from '../json-rpc.ts'
 import { formatEvent, KEEP_ALIVE_COMMENT, SSE_HEADERS } from '../sse.ts'
-import { sendJson, statusOf, type ResponseHeaders } from './http-reply.ts'
+import { failureResponse, sendFailure, sendJson, statusOf, type Failure, type ResponseHeaders } from './http-reply.ts'
 import type { StreamLimits } from './legacy-stream.ts'
 
 export async function streamModern(
+  id: JsonRpcId,
   exchange: Exchange,
   res: ServerResponse,
   abort: AbortController,
   limits: StreamLimits,
   headers: ResponseHeaders,
-  onError: (error: unknown) => JsonRpcResponse,
+  onError: (error: unknown) => Failure,
 ): Promise<void> {
   res.once('close', () => {
     if (!res.writableFinished) abort.abort({ reason: 'the client closed the connection' })
@@ -38,7 +39,9 @@ export async function streamModern(
     }
   } catch (error) {
     if (res.destroyed) return
-    response = onError(error)
+    const failure = onError(error)
+    response = failureResponse(failure, id)
+    if (failure.challenge !== undefined && keepAlive === undefined) return sendFailure(res, failure, id, headers)
   } finally {
     clearInterval(keepAlive)
   }

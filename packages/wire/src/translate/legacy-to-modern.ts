@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import type { Peer } from '../backend.ts'
 import type { Connection } from '../connection.ts'
 import type { RequestOptions } from '../correlator.ts'
-import { LEGACY_VERSIONS, META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_SUBSCRIPTION, META_VERSION, MODERN_VERSIONS } from '../era.ts' // prettier-ignore
+import { META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_SUBSCRIPTION, META_VERSION, MODERN_VERSIONS, negotiateVersion } from '../era.ts' // prettier-ignore
 import { WireError } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Headers } from '../headers.ts'
@@ -175,10 +175,9 @@ async function* answeringPings(exchange: Exchange, upstream: Connection['upstrea
 }
 
 function initializeResult(params: JsonObject, profile: ServerProfile, serverName: string): JsonObject {
-  const asked = String(params['protocolVersion'])
   const { capabilities, instructions, serverInfo } = profile
   return {
-    protocolVersion: LEGACY_VERSIONS.includes(asked) ? asked : LEGACY_VERSIONS[0],
+    protocolVersion: negotiateVersion(params['protocolVersion']),
     capabilities: { ...capabilities, logging: capabilities['logging'] ?? {} },
     serverInfo: serverInfo ?? { name: serverName, version: '0.0.0' },
     ...(instructions !== undefined && { instructions }),

@@ -1,0 +1,61 @@
+/**
+ * What servers say of their tools, and what their tools return, before a model reads it. The adversary is a server, or whoever
+ * writes into what it returns, that hides instructions to the model in there.
+ */
+import { createToolGuard, guardRefusal, type GuardVerdict, type ToolCall, type ToolGuardRules } from '@mcp-gateway/policy' // prettier-ignore
+import type { JsonObject } from '@mcp-gateway/wire'
+import type { Logger } from './log.ts'
+
+export type DefinitionGuard = {
+  readonly inspectsResults: boolean
+  /** Whether a tool of a list may be shown. What is flagged is logged, once for each definition. */
+  passes(server: string, tool: JsonObject): boolean
+  /** A blocked tool is not called either. Undefined when there is nothing to look up. @throws PolicyError POLICY_TOOL_BLOCKED */
+  check(tenantId: string, target: ToolCall): Promise<void> | undefined
+  /** The rules that a result breaks. @throws PolicyError POLICY_TOOL_BLOCKED */
+  inspectResult(target: ToolCall, result: unknown): readonly string[]
+}
+
+export type DefinitionGuardOptions = {
+  readonly rules: ToolGuardRules
+  /** The tools of a server, as everybody without abilities of their own is shown them. */
+  readonly toolsOf: (tenantId: string, server: string) => Promise<readonly JsonObject[]>
+  readonly logger: Logger
+}
+
+export function createDefinitionGuard({ rules, toolsOf, logger }: DefinitionGuardOptions): DefinitionGuard {
+  const guard = createToolGuard(rules)
+  const blocks = rules.definitions === 'block' || Object.values(rules.rules ?? {}).includes('block')
+  // A list is kept for as long as its server's tools stay the same, and so are its items.
+  const known = new WeakMap<JsonObject, GuardVerdict>()
+
+  const verdictOf = (server: string, tool: JsonObject): GuardVerdict => {
+    let verdict = known.get(tool)
+    if (verdict !== undefined) return verdict
+    verdict = guard.inspectTool(server, tool)
+    known.set(tool, verdict)
+    const { action, findings } = verdict
+    if (action !== 'allow') {
+      const reasons = findings.slice(0, 10).map(({ rule, reason, at }) => ({ rule, reason, at }))
+      logger.warn({ server, tool: String(tool['name']).slice(0, 256), action, findings: reasons }, 'suspicious tool definition') // prettier-ignore
+    }
+    return verdict
+  }
+  const check = async (tenantId: string, { server, tool }: ToolCall): Promise<void> => {
+    const definition = (await toolsOf(tenantId, server)).find(({ name }) => name === tool)
+    if (definition === undefined) return
+    const verdict = verdictOf(server, definition)
+    if (verdict.action === 'block') throw guardRefusal(verdict, tool)
+  }
+
+  return {
+    inspectsResults: (rules.results ?? 'flag') !== 'allow',
+    passes: (server, tool) => verdictOf(server, tool).action !== 'block',
+    check: (tenantId, target) => (blocks ? check(tenantId, target) : undefined),
+    inspectResult({ server, tool }, result) {
+      const verdict = guard.inspectResult(server, result)
+      if (verdict.action === 'block') throw guardRefusal(verdict, tool)
+      return verdict.findings.filter(({ action }) => action === 'flag').map(({ rule }) => rule)
+    },
+  }
+}

@@ -1,0 +1,77 @@
+/** From the configuration to who may do what. What is counted stays counted when the configuration is replaced. */
+import { createLimiter, type Limiter, type LimitStore, type PolicyFile } from '@mcp-gateway/policy'
+import { createMemoryLimitStore } from '@mcp-gateway/policy/stores/memory'
+import type { JsonObject } from '@mcp-gateway/wire'
+import { createAuthority, type Authority } from './authority.ts'
+import type { Config } from './config.ts'
+import { createDefinitionGuard } from './definition-guard.ts'
+import type { Logger } from './log.ts'
+import { readPolicySections } from './policy-config.ts'
+
+export type AuthorityOpener = Disposable & {
+  open(config: Config): Promise<Authority>
+}
+
+export type AuthorityOpenerOptions = {
+  readonly toolsOf: (tenantId: string, server: string) => Promise<readonly JsonObject[]>
+  readonly logger: Logger
+}
+
+type OpenStore = { readonly url: string | undefined; readonly store: LimitStore; close(): void }
+
+/** Longer than a call to Redis takes, shorter than anybody waits for one. */
+const REDIS_TIMEOUT_MS = 200
+
+export function createAuthorityOpener({ toolsOf, logger }: AuthorityOpenerOptions): AuthorityOpener {
+  let counted: OpenStore | undefined
+
+  const storeOf = async (url: string | undefined): Promise<LimitStore> => {
+    if (counted !== undefined && counted.url === url) return counted.store
+    counted?.close()
+    counted =
+      url === undefined ? { url, store: createMemoryLimitStore(), close: () => undefined } : await openRedis(url)
+    return counted.store
+  }
+  const limiterOf = async ({ rateLimit }: Config, file: PolicyFile): Promise<Limiter | undefined> => {
+    if (rateLimit?.enabled !== true) return undefined
+    return createLimiter({
+      ...(file.limits && { limits: file.limits }),
+      store: await storeOf(rateLimit.redis),
+      onFailure: rateLimit.onFailure,
+      onEvent(event) {
+        if (event.type === 'store-recovered') logger.info('limits are checked again')
+        else logger.error({ onFailure: event.onFailure, error: event.error.message }, 'limits cannot be checked')
+      },
+    })
+  }
+  const openRedis = async (url: string): Promise<OpenStore> => {
+    // Loaded by those who use it: the gateway starts sooner without.
+    const [{ Redis }, { createRedisLimitStore }] = await Promise.all([
+      import('ioredis'),
+      import('@mcp-gateway/policy/stores/redis'),
+    ])
+    const redis = new Redis(url, {
+      enableOfflineQueue: false,
+      commandTimeout: REDIS_TIMEOUT_MS,
+      maxRetriesPerRequest: 0,
+    })
+    // The limiter tells of each call that could not be counted.
+    redis.on('error', (error: Error) => logger.debug({ error: error.message }, 'redis'))
+    const store = createRedisLimitStore({ send: ([name, ...args]) => redis.call(name, ...args) })
+    return { url, store, close: () => redis.disconnect() }
+  }
+
+  return {
+    async open(config) {
+      const file = readPolicySections(config)
+      for (const warning of file.warnings) logger.warn({ warning }, 'policy')
+      const rules = file.toolGuard ?? { definitions: 'flag', results: 'allow' }
+      const guard = createDefinitionGuard({ rules, toolsOf, logger })
+      const hasPolicies = config.policies !== undefined
+      return createAuthority({ file, hasPolicies, limiter: await limiterOf(config, file), guard })
+    },
+    [Symbol.dispose]() {
+      counted?.close()
+    },
+  }
+}
