@@ -101,7 +101,10 @@ const exportSchema = z.discriminatedUnion('type', [
     }),
     secret: z.string().min(16, { error: 'must have 16 characters or more' }).describe('Best as `${NAME}`.'),
     format: line,
-    headers: z.record(z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/), headerValue).default({}),
+    headers: z
+      .record(z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/), headerValue)
+      .default({})
+      .describe('Sent besides, such as a token of the receiver.'),
     timeoutMs: wholeNumber(100, 600_000, 10_000, 'Milliseconds until an answer must be there.'),
     maxAttempts: wholeNumber(1, 100, 3, 'Refusals of one entry before it goes to the dead letters.'),
   }),
@@ -117,12 +120,12 @@ const exportSchema = z.discriminatedUnion('type', [
     sessionToken: text('Best as `${NAME}`.').optional(),
     objectLock: z
       .strictObject({
-        mode: z.enum(['GOVERNANCE', 'COMPLIANCE']),
-        retainDays: z.preprocess(digits, z.int().min(1).max(36_500)),
+        mode: z.enum(['GOVERNANCE', 'COMPLIANCE']).describe('COMPLIANCE binds the bucket’s owner, too.'),
+        retainDays: z.preprocess(digits, z.int().min(1).max(36_500)).describe('From when the object is written.'),
       })
       .optional()
       .describe('Nobody deletes an object before its time. The bucket must have been made with object lock.'),
-    compression: z.enum(['gzip', 'none']).default('none'),
+    compression: z.enum(['gzip', 'none']).default('none').describe('Of the objects.'),
     format: line,
   }),
   z.strictObject({
@@ -134,7 +137,10 @@ const exportSchema = z.discriminatedUnion('type', [
     ca: text('PEM file of the authority, relative to this file.').optional(),
     facility: wholeNumber(0, 23, 13, 'RFC 5424 facility; 13 is log audit.'),
     maxMessageBytes: wholeNumber(480, 1_048_576, 8192, 'A longer message goes without its fields.'),
-    format: z.enum(['cef', 'ocsf', 'jsonl']).default('cef'),
+    format: z
+      .enum(['cef', 'ocsf', 'jsonl'])
+      .default('cef')
+      .describe('The message: ArcSight CEF, OCSF 1.6 API Activity, or entries that mcp-gateway-verify checks.'),
   }),
 ])
 
