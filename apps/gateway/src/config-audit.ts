@@ -96,9 +96,12 @@ const exportSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('webhook').describe('POST requests, signed with HMAC-SHA256.'),
     ...common(1000),
-    url: z.string().refine(isSafeUrl, {
-      error: 'must be an https:// URL (http:// on loopback) without user name, password or fragment',
-    }),
+    url: z
+      .string()
+      .refine(isSafeUrl, {
+        error: 'must be an https:// URL (http:// on loopback) without user name, password or fragment',
+      })
+      .describe('Where to.'),
     secret: z.string().min(16, { error: 'must have 16 characters or more' }).describe('Best as `${NAME}`.'),
     format: line,
     headers: z
