@@ -1,4 +1,5 @@
 /** The `audit` section of gateway.yaml: what is recorded, how long it is kept, and where it goes besides. */
+import { parseVerifierKey } from '@mcp-gateway/audit-chain/verify'
 import { z } from 'zod'
 import type { Config } from './config.ts'
 import { digits, flag, isHttpUrl, text, wholeNumber } from './config-values.ts'
@@ -95,12 +96,18 @@ const exportSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('webhook').describe('POST requests, signed with HMAC-SHA256.'),
     ...common(1000),
-    url: z.string().refine(isSafeUrl, {
-      error: 'must be an https:// URL (http:// on loopback) without user name, password or fragment',
-    }),
+    url: z
+      .string()
+      .refine(isSafeUrl, {
+        error: 'must be an https:// URL (http:// on loopback) without user name, password or fragment',
+      })
+      .describe('Where to.'),
     secret: z.string().min(16, { error: 'must have 16 characters or more' }).describe('Best as `${NAME}`.'),
     format: line,
-    headers: z.record(z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/), headerValue).default({}),
+    headers: z
+      .record(z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/), headerValue)
+      .default({})
+      .describe('Sent besides, such as a token of the receiver.'),
     timeoutMs: wholeNumber(100, 600_000, 10_000, 'Milliseconds until an answer must be there.'),
     maxAttempts: wholeNumber(1, 100, 3, 'Refusals of one entry before it goes to the dead letters.'),
   }),
@@ -116,12 +123,12 @@ const exportSchema = z.discriminatedUnion('type', [
     sessionToken: text('Best as `${NAME}`.').optional(),
     objectLock: z
       .strictObject({
-        mode: z.enum(['GOVERNANCE', 'COMPLIANCE']),
-        retainDays: z.preprocess(digits, z.int().min(1).max(36_500)),
+        mode: z.enum(['GOVERNANCE', 'COMPLIANCE']).describe('COMPLIANCE binds the bucket’s owner, too.'),
+        retainDays: z.preprocess(digits, z.int().min(1).max(36_500)).describe('From when the object is written.'),
       })
       .optional()
       .describe('Nobody deletes an object before its time. The bucket must have been made with object lock.'),
-    compression: z.enum(['gzip', 'none']).default('none'),
+    compression: z.enum(['gzip', 'none']).default('none').describe('Of the objects.'),
     format: line,
   }),
   z.strictObject({
@@ -133,11 +140,27 @@ const exportSchema = z.discriminatedUnion('type', [
     ca: text('PEM file of the authority, relative to this file.').optional(),
     facility: wholeNumber(0, 23, 13, 'RFC 5424 facility; 13 is log audit.'),
     maxMessageBytes: wholeNumber(480, 1_048_576, 8192, 'A longer message goes without its fields.'),
-    format: z.enum(['cef', 'ocsf', 'jsonl']).default('cef'),
+    format: z
+      .enum(['cef', 'ocsf', 'jsonl'])
+      .default('cef')
+      .describe('The message: ArcSight CEF, OCSF 1.6 API Activity, or entries that mcp-gateway-verify checks.'),
   }),
 ])
 
-export const auditSchema = z
+const witnessSchema = z.strictObject({
+  url: z
+    .string()
+    .refine((value) => isSafeUrl(value) && !value.endsWith('/'), {
+      error: 'must be an https:// URL (http:// on loopback) without a slash at its end',
+    })
+    .describe('Submission prefix of a C2SP tlog-witness.'),
+  key: z
+    .string()
+    .refine(isWitnessKey, { error: 'must be the verifier key of a witness, <name>+<8 hex digits>+<base64>' })
+    .describe('Its verifier key, which came another way than from it.'),
+})
+
+const schema = z
   .strictObject({
     enabled: flag(true, 'Record every call in an append-only log that shows when it was changed.'),
     mode: z
@@ -172,18 +195,25 @@ export const auditSchema = z
       60_000,
       'Milliseconds between signed checkpoints, while the log grows; 0 for none but those asked for.',
     ),
+    witnesses: z.array(witnessSchema).max(32).default([]).describe('Who else is asked to sign each checkpoint.'),
     export: z.array(exportSchema).max(32).default([]).describe('Where the log is sent as it grows.'),
   })
   .prefault({})
   .describe('The audit log: audit.db beside gateway.db. A change takes a restart.')
 
-/** exactOptionalPropertyTypes: what zod types as possibly undefined is absent when it was not given. */
-export function toAudit(audit: z.infer<typeof auditSchema>): Config['audit'] {
-  return audit as Config['audit']
-}
+// exactOptionalPropertyTypes: what zod types as possibly undefined is absent when it was not given.
+export const auditSchema: z.ZodType<Config['audit']> = schema as z.ZodType<Config['audit']>
 
 function isSafeUrl(value: string): boolean {
   const url = URL.parse(value)
   if (url === null || !isHttpUrl(value)) return false
   return url.protocol === 'https:' || /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(url.hostname)
+}
+
+function isWitnessKey(value: string): boolean {
+  try {
+    return parseVerifierKey(value).role === 'witness'
+  } catch {
+    return false
+  }
 }

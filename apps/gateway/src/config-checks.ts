@@ -17,7 +17,7 @@ export function checkAcross(value: unknown): Problem[] {
   return [
     ...checkReach(file),
     ...checkPolicySections(file),
-    ...checkExports(map(file['audit'])),
+    ...checkAudit(map(file['audit'])),
     ...keys.flatMap((key, index) => checkKey(map(key), ['auth', 'keys', index, 'key'])),
     ...servers.flatMap((server, index) => checkServer(server, ['servers', index])),
     ...duplicates(keys, 'id', ['auth', 'keys'], 'is the id of another key'),
@@ -68,14 +68,15 @@ function checkServer(value: unknown, path: Path): Problem[] {
     .map((key) => ({ path: [...path, key], message: `belongs to a server with "${owner}"`, at: 'key' as const }))
 }
 
-/** Where a log of one region would leave it, and what of an export contradicts itself. */
-function checkExports(audit: Raw): Problem[] {
+/** Where a log of one region would leave it, and what contradicts itself. */
+function checkAudit(audit: Raw): Problem[] {
   const exports = list(audit['export'])
   return [
     ...exports.flatMap((one, index) => {
       const path = ['audit', 'export', index]
       return [...checkRegion(map(one), audit['region'], path), ...checkCredentials(map(one), path)]
     }),
+    ...duplicates(list(audit['witnesses']), 'key', ['audit', 'witnesses'], 'is the key of another witness'),
     ...duplicates(exports, 'name', ['audit', 'export'], 'is the name of another export'),
     ...duplicates(exports, 'path', ['audit', 'export'], 'is the file of another export'),
   ]

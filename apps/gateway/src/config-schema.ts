@@ -6,7 +6,7 @@ import { DEFAULT_TENANT } from '@mcp-gateway/auth'
 import { z } from 'zod'
 import type { Config, KeyConfig, ServerConfig } from './config.ts'
 import { nearest, type Path, type Problem } from './config-findings.ts'
-import { auditSchema, toAudit } from './config-audit.ts'
+import { auditSchema } from './config-audit.ts'
 import { digits, flag, isHttpUrl, text, texts, wholeNumber } from './config-values.ts'
 import { policyShape } from './policy-schema.ts'
 
@@ -139,11 +139,10 @@ const fileSchema = z.strictObject({
 export function checkShape(value: unknown): { readonly config: Config } | { readonly problems: readonly Problem[] } {
   const parsed = fileSchema.safeParse(withoutEmpty(value))
   if (!parsed.success) return { problems: parsed.error.issues.flatMap(toProblems) }
-  const { $schema: _, auth, servers, audit, ...rest } = parsed.data
+  const { $schema: _, auth, servers, ...rest } = parsed.data
   return {
     config: {
       ...rest,
-      audit: toAudit(audit),
       auth: { ...auth, keys: auth.keys.map(toKey) },
       servers: servers.map(toServer),
     },
@@ -151,7 +150,7 @@ export function checkShape(value: unknown): { readonly config: Config } | { read
 }
 
 const sections = new Set(
-  'auth keys servers limits log audit export rateLimit ipFilter toolGuard trustedProxies allowedHosts allowedOrigins roles tags args env headers tools'.split(
+  'auth keys servers limits log audit export witnesses rateLimit ipFilter toolGuard trustedProxies allowedHosts allowedOrigins roles tags args env headers tools'.split(
     ' ',
   ),
 )

@@ -125,6 +125,7 @@ export type Config = {
     readonly retentionDays?: number
     /** 0: only when somebody asks. */
     readonly checkpointIntervalMs: number
+    readonly witnesses: readonly { readonly url: string; readonly key: string }[]
     readonly export: readonly ExportConfig[]
   }
   readonly log: { readonly level: LogLevel }

@@ -14,10 +14,12 @@ import {
   type AuditStore,
   type CheckpointPlace,
   type NoteSigner,
+  type Published,
   type Publisher,
 } from '@mcp-gateway/audit-chain'
 import { createFilePlace } from '@mcp-gateway/audit-chain/anchors/file'
-import { trustLogs, type TrustPolicy } from '@mcp-gateway/audit-chain/verify'
+import { createHttpWitness } from '@mcp-gateway/audit-chain/anchors/witness'
+import { parsePolicy, trustLogs, type TrustPolicy } from '@mcp-gateway/audit-chain/verify'
 import { GatewayError } from './errors.ts'
 
 export type SignedState = { readonly note: string; readonly size: number; readonly verifierKey: string }
@@ -42,13 +44,28 @@ export type LedgerKeys = {
     readonly intervalMs: number
     readonly signal: AbortSignal
     readonly onError: (error: unknown) => void
+    /** A witness that did not cosign. */
+    readonly onMissing: (witness: string, error: unknown) => void
   }): Promise<void>
 }
 
-export type LedgerKeysOptions = { readonly store: AuditStore; readonly origin: string; readonly file: string }
+export type WitnessConfig = {
+  /** The submission prefix of C2SP tlog-witness. */
+  readonly url: string
+  /** Verifier key of the witness, which came another way than from it. */
+  readonly key: string
+}
+
+export type LedgerKeysOptions = {
+  readonly store: AuditStore
+  readonly origin: string
+  readonly file: string
+  /** Asked to cosign each checkpoint. One that is away, or lies, delays nothing but its own signature. @default none */
+  readonly witnesses?: readonly WitnessConfig[]
+}
 
 /** Nothing is read, written or signed before it is asked for. The first signature reads the whole log, in turns with calls. */
-export function createLedgerKeys({ store, origin, file }: LedgerKeysOptions): LedgerKeys {
+export function createLedgerKeys({ store, origin, file, witnesses = [] }: LedgerKeysOptions): LedgerKeys {
   const breathing: AuditStore = {
     ...store,
     async entries(...range) {
@@ -61,7 +78,12 @@ export function createLedgerKeys({ store, origin, file }: LedgerKeysOptions): Le
     if (made !== undefined) return made
     const signer = createSigner({ name: origin, privateKey: privateKeyOf(file) })
     const places = file === ':memory:' ? [] : [placeOf(file)]
-    return (made = { signer, publisher: createPublisher({ store: breathing, signer, places }) })
+    const policy = policyWith(signer.verifierKey.text, witnesses)
+    const asked = witnesses.map(({ url }) => createHttpWitness({ url }))
+    return (made = {
+      signer,
+      publisher: createPublisher({ store: breathing, signer, places, policy, witnesses: asked }),
+    })
   }
   const checkpoint = async (): Promise<SignedState | undefined> => {
     const { signer, publisher } = open()
@@ -71,9 +93,12 @@ export function createLedgerKeys({ store, origin, file }: LedgerKeysOptions): Le
   }
   return {
     checkpoint,
-    async run({ intervalMs, signal, onError }) {
+    async run({ intervalMs, signal, onError, onMissing }) {
       await sleep(intervalMs, undefined, { signal }).catch(() => undefined) // Woken by the end.
-      if (!signal.aborted) await open().publisher.run({ intervalMs, signal, onError })
+      const onPublished = ({ outcomes }: Published): void => {
+        for (const { name, error } of outcomes) if (error !== undefined) onMissing(name, error)
+      }
+      if (!signal.aborted) await open().publisher.run({ intervalMs, signal, onError, onPublished })
     },
     async prove(log, id) {
       const seq = await log.find(id)
@@ -86,6 +111,12 @@ export function createLedgerKeys({ store, origin, file }: LedgerKeysOptions): Le
       return { id, seq, leaf: Buffer.from(leaf).toString('utf8'), proof: text, verifierKey: signed.verifierKey }
     },
   }
+}
+
+/** Cosignatures are kept when they verify; none is needed to publish, for then a witness could stop the log. */
+function policyWith(logKey: string, witnesses: readonly WitnessConfig[]): TrustPolicy {
+  const lines = witnesses.map(({ key }, index) => `witness w${index} ${key}`)
+  return parsePolicy([`log ${logKey}`, ...lines, 'quorum none'].join('\n'))
 }
 
 /** Where the last checkpoint is kept besides the store. */

@@ -45,7 +45,7 @@ export async function openGatewayLedger(options: GatewayLedgerOptions): Promise<
     identityOf(options.server(tenantId, id))
   const ledger = createLedger({ ...opened, config: { ...config.audit, redactor: options.redactor }, identify, logger })
   const { store, log } = opened
-  const keys = createLedgerKeys({ store, origin: log.origin, file })
+  const keys = createLedgerKeys({ store, origin: log.origin, file, witnesses: config.audit.witnesses })
   const upkeep = createLedgerUpkeep({ store, log, keys, config: config.audit, logger })
   const exports = await openExports(options, opened)
   const logins = createRefusedLogins((input) => void ledger.note(input))

@@ -43,12 +43,14 @@ export function createLedgerUpkeep({ log, store, keys, config, logger }: LedgerU
   return {
     start() {
       const onError = (error: unknown): void => logger.error({ error: String(error) }, 'no checkpoint was signed')
+      const onMissing = (witness: string, error: unknown): void =>
+        logger.warn({ witness, error: String(error) }, 'a checkpoint was not cosigned')
       tasks = [
         ...(retentionDays === undefined ? [] : [ageOut(retentionDays)]),
         // It ends by itself, and has said so, when the log is not what was signed before.
         ...(checkpointIntervalMs === 0
           ? []
-          : [keys.run({ intervalMs: checkpointIntervalMs, signal, onError }).catch(() => undefined)]),
+          : [keys.run({ intervalMs: checkpointIntervalMs, signal, onError, onMissing }).catch(() => undefined)]),
       ]
     },
     async close() {

@@ -1,6 +1,9 @@
 // What is wrong with `audit` is said at start, with its line: a log of one region must not reach another by a slip.
+import { generateKeyPairSync } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { createCosigner, createSigner } from '@mcp-gateway/audit-chain'
 import { ConfigError, parseConfig } from '@mcp-gateway/gateway'
 
 function findings(text: string): string[] {
@@ -82,3 +85,21 @@ test.for([
 ])('refused with a reason: %s', ([one, expected]) => {
   expect(findings(`audit:\n  export:\n    - ${one}`).join('\n')).toContain(expected)
 }) // prettier-ignore
+
+test('witnesses have an address and a key of their own', () => {
+  const cosigner = createCosigner({ name: 'w.example', privateKey: generateKeyPairSync('ed25519').privateKey })
+  const log = createSigner({ name: 'w.example', privateKey: generateKeyPairSync('ed25519').privateKey })
+  const one = { url: 'https://w.example/x', key: cosigner.verifierKey.text }
+  const withThem = (...witnesses: object[]): string[] => findings(`audit: ${JSON.stringify({ witnesses })}`)
+  expect(withThem(one)).toEqual([])
+  expect(withThem(one, { ...one, url: 'https://v.example' }).join()).toContain('is the key of another witness')
+  expect(withThem({ ...one, key: log.verifierKey.text }).join()).toContain('must be the verifier key of a witness')
+  expect(withThem({ ...one, url: 'http://w.example' }).join()).toContain('must be an https:// URL')
+})
+
+test('the example of the README is a configuration', () => {
+  const readme = readFileSync(join(import.meta.dirname, '../../../README.md'), 'utf8')
+  const [, yaml = ''] = /```yaml\n(audit:\n[^]*?)```/.exec(readme) ?? []
+  const { audit: found } = parseConfig(yaml, { env: { HOOK_SECRET: '0123456789abcdef' } })
+  expect(found.export.map(({ name }) => name)).toEqual(['siem', 'hook', 'vault', 'disk'])
+})

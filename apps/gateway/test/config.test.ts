@@ -59,6 +59,7 @@ describe('parseConfig', () => {
         responses: 'redacted',
         maxBodyBytes: 16_384,
         checkpointIntervalMs: 60_000,
+        witnesses: [],
         export: [],
       },
       log: { level: 'info' },

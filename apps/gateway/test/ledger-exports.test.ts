@@ -1,16 +1,19 @@
 // The log on its way to other places while a gateway runs, is stopped and started again; and fields that age out.
 import { spawnSync } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
+import { buffer, text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { gunzipSync } from 'node:zlib'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { openLog } from '@mcp-gateway/audit-chain'
+import { createCosigner, openLog } from '@mcp-gateway/audit-chain'
 import { verifyWebhook } from '@mcp-gateway/audit-chain/sinks/webhook'
 import { createSqliteStore, openSqlite } from '@mcp-gateway/audit-chain/stores/sqlite'
+import { parseNote, parsePolicy, verifyCheckpoint } from '@mcp-gateway/audit-chain/verify'
 import type { RunningGateway } from '@mcp-gateway/gateway'
 import { checkLedger, openLedgerFile, readLedgerFile } from '@mcp-gateway/gateway/ledger'
 import { entriesIn, folder, type Folder } from './ledger-support.ts'
@@ -90,7 +93,6 @@ it('sends what each export may see, to its end also when the gateway stops, and 
   await using file = await openLedgerFile(place.audit)
   const signed = await file.keys.checkpoint()
   const bundle = join(place.path, 'bundle.jsonl')
-  const { writeFileSync } = await import('node:fs')
   writeFileSync(bundle, `{"log":"${file.log.origin}","v":1}\n${readFileSync(jsonl, 'utf8')}${JSON.stringify({ checkpoint: signed?.note })}\n`) // prettier-ignore
   const { status } = spawnSync(process.execPath, ['--conditions=@mcp-gateway/source', verifier, '--key', signed?.verifierKey ?? '', '--no-state', bundle]) // prettier-ignore
   expect(status).toBe(0)
@@ -182,4 +184,100 @@ it('checkpointIntervalMs: signs while the log grows, and not when it does not', 
   await call(gateway, {})
   await until(async () => (await reader.store.checkpoints(reader.log.origin, 0)).length > before.length)
   await gateway.close()
+})
+
+it('tells a SIEM over syslog who did what how, in CEF and in OCSF', async () => {
+  const received: Record<string, string> = {}
+  const listen = async (name: string): Promise<{ port: number; close: () => void }> => {
+    const collector = createTcpServer((socket) => {
+      socket
+        .on('error', () => undefined)
+        .on('data', (chunk) => (received[name] = `${received[name] ?? ''}${String(chunk)}`))
+    }).listen(0, '127.0.0.1')
+    await once(collector, 'listening')
+    return { port: (collector.address() as AddressInfo).port, close: () => collector.close() }
+  }
+  const [cef, ocsf] = [await listen('cef'), await listen('ocsf')]
+  const common = { type: 'syslog', host: '127.0.0.1', transport: 'tcp', intervalMs: 10 }
+  const gateway = await gatewayFor({
+    export: [
+      { ...common, name: 'cef', port: cef.port, fields: 'full' },
+      { ...common, name: 'ocsf', port: ocsf.port, format: 'ocsf', fields: 'none' },
+    ],
+  })
+  await call(gateway, { q: 'a=b|c' })
+  await send(gateway, '/mcp/server/one', modern('tools/call', { name: 'fail', arguments: {} }))
+  await send(gateway, '/mcp/server/one', { ...modern('tools/list'), headers: { 'content-type': 'application/json' } })
+  await gateway.close()
+  cef.close()
+  ocsf.close()
+  // 110: log audit, informational. 109: notice. 108: warning.
+  expect(received['cef']).toMatch(/<110>1 \S+ \S+ mcp-gateway - tool\.call \[audit@32473 log="mcp-gateway\/audit\/[0-9a-f]+" seq="1" id="[^"]+"\] CEF:0\|MCP Gateway\|mcp-gateway\|0\.0\.0\|tool\.call\|tools\/call echo\|1\|/) // prettier-ignore
+  expect(received['cef']).toMatch(/act=tools\/call echo outcome=success suser=tester destinationServiceName=one /)
+  expect(received['cef']).toContain(String.raw`{"q":"a\=b|c"}`)
+  expect(received['cef']).toMatch(/<109>1 .*tools\/call fail\|3\|.* outcome=failure /)
+  expect(received['cef']).toMatch(/<108>1 .*login\.refused\|login\.refused\|6\|.* outcome=failure reason=AUTH_/)
+  const events = [...(received['ocsf'] ?? '').matchAll(/\] (\{.*?\})(?=\d+ <|$)/g)].map(([, json = '']) => JSON.parse(json) as Record<string, unknown>) // prettier-ignore
+  expect(events).toHaveLength(5)
+  expect(events[1]).toMatchObject({ class_uid: 6003, activity_name: 'tools/call echo', status_id: 1, api: { service: { name: 'one' } } }) // prettier-ignore
+  expect(received['ocsf']).not.toMatch(/tester|"fields"/)
+})
+
+it('puts objects into a bucket, compressed and locked', async () => {
+  const puts: { path: string; lock: unknown; lines: number }[] = []
+  const bucket = createServer((request, response) => {
+    void buffer(request).then((body) => {
+      const path = (request.url ?? '').split('?')[0] ?? ''
+      puts.push({ path, lock: request.headers['x-amz-object-lock-mode'], lines: gunzipSync(body).toString().trimEnd().split('\n').length }) // prettier-ignore
+      response.end()
+    })
+  }).listen(0, '127.0.0.1')
+  await once(bucket, 'listening')
+  const out = { name: 's3', type: 's3', bucket: 'audit', prefix: 'gw/', awsRegion: 'eu-central-1', compression: 'gzip', endpoint: `http://127.0.0.1:${portOf(bucket)}`, accessKeyId: 'id', secretAccessKey: 'key', objectLock: { mode: 'GOVERNANCE', retainDays: 7 } } // prettier-ignore
+  const gateway = await gatewayFor({ export: [out] })
+  await call(gateway, {})
+  await gateway.close()
+  kill(bucket)
+  expect(puts.reduce((sum, { lines }) => sum + lines, 0)).toBe(3)
+  for (const { path, lock } of puts) {
+    expect(path).toMatch(/^\/audit\/gw\/[0-9a-f]{32}\/\d{16}-\d{16}\.jsonl\.gz$/)
+    expect(lock).toBe('GOVERNANCE')
+  }
+})
+
+it('witnesses cosign each checkpoint; one that is away, or signs something else, stops nothing', async () => {
+  const cosigners = ['good.example', 'away.example', 'liar.example'].map((name) => createCosigner({ name, privateKey: generateKeyPairSync('ed25519').privateKey })) // prettier-ignore
+  const [good, away, liar] = cosigners
+  const requests: string[] = []
+  const witness = createServer((request, response) => {
+    void text(request).then(async (body) => {
+      requests.push(body)
+      const note = body.slice(body.indexOf('\n\n') + 2)
+      const signed =
+        request.url?.startsWith('/good') === true ? good?.sign(parseNote(note).text) : liar?.sign('x\n1\nx\n')
+      response.end(await signed)
+    })
+  }).listen(0, '127.0.0.1')
+  await once(witness, 'listening')
+  const at = `http://127.0.0.1:${portOf(witness)}`
+  const witnesses = [
+    { url: `${at}/good`, key: good?.verifierKey.text },
+    { url: 'http://127.0.0.1:9', key: away?.verifierKey.text },
+    { url: `${at}/liar`, key: liar?.verifierKey.text },
+  ]
+  const gateway = await gatewayFor({ checkpointIntervalMs: 30, witnesses })
+  await call(gateway, {})
+  await using reader = await readLedgerFile(place.audit)
+  const last = () => reader.store.lastCheckpoint(reader.log.origin)
+  await until(async () => (await last())?.size === 2)
+  await gateway.close()
+  kill(witness)
+  const { note = '' } = (await last()) ?? {}
+  expect(note.match(/^— (\S+) /gm)?.map((line) => line.slice(2, -1))).toEqual([reader.log.origin, 'good.example'])
+  expect(requests.length).toBeGreaterThanOrEqual(2)
+  await using file = await openLedgerFile(place.audit)
+  const logKey = (await file.keys.checkpoint())?.verifierKey
+  const policy = (name: string, key = '') => parsePolicy(`log ${logKey}\nwitness ${name} ${key}\nquorum ${name}`)
+  expect(verifyCheckpoint(note, policy('good', good?.verifierKey.text), file.log.origin).findings).toEqual([])
+  expect(verifyCheckpoint(note, policy('liar', liar?.verifierKey.text), file.log.origin).findings).toHaveLength(1)
 })

@@ -18,6 +18,23 @@ test('the example of the README runs, and prints what it says', () => {
   expect(readdirSync(home.directory)).toContain('audit.db')
 })
 
+test('the example of exporting runs, and writes a line for each entry', () => {
+  using home = scratch()
+  const [, code = ''] =
+    /## Sending it elsewhere\n\n```ts\n([^]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? []
+  const before = `
+    import { openLog } from '@mcp-gateway/audit-chain'
+    import { createMemoryStore } from '@mcp-gateway/audit-chain/stores/memory'
+    const [store, origin, signal] = [createMemoryStore(), 'gw.example.com/audit', AbortSignal.timeout(5000)]
+    await openLog({ store, origin }).append({ type: 'test', fields: { text: 'x' } })`
+  const path = join(home.directory, 'export', 'audit.jsonl')
+  const script = `${before}\n${code.replace(`'export/audit.jsonl'`, JSON.stringify(path))}`
+  const args = ['--conditions=@mcp-gateway/source', '--input-type=module-typescript', '--eval', script]
+  const { stderr, status } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' })
+  expect({ status, stderr }).toMatchObject({ status: 0 })
+  expect(readFileSync(path, 'utf8')).toMatch(/^\{"entry":\{.*\},"fields":\{"text":.*\}\}\n$/)
+})
+
 test('what `./verify` imports, all the way down, is node:crypto and nothing else', () => {
   const seen = new Set<string>()
   const outside = new Set<string>()

@@ -1,7 +1,9 @@
 // Against s3rver, a server from npm that speaks S3, as a process that is killed.
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
@@ -110,4 +112,20 @@ test('object lock: mode, time and a checksum go with each object', async () => {
   ])
   listener.closeAllConnections()
   listener.close()
+})
+
+test('without the SDK it says at once what to install', () => {
+  const script = `
+    import { registerHooks } from 'node:module'
+    registerHooks({
+      resolve(specifier, context, next) {
+        if (specifier.startsWith('@aws-sdk/')) throw new Error('not installed')
+        return next(specifier, context)
+      },
+    })
+    const { createS3Sink } = await import('@mcp-gateway/audit-chain/sinks/s3')
+    try { createS3Sink({ bucket: 'b', region: 'eu-central-1' }) } catch (error) { console.log(error.code, error.message) }`
+  const args = ['--conditions=@mcp-gateway/source', '--input-type=module', '--eval', script]
+  const { stdout } = spawnSync(process.execPath, args, { cwd: join(import.meta.dirname, '..'), encoding: 'utf8' })
+  expect(stdout.trim()).toBe('AUDIT_SINK_FAILED S3 needs the package @aws-sdk/client-s3: install it')
 })

@@ -62,6 +62,11 @@ async function listener(port: number, kept: Buffer[], onConnection?: (socket: So
   return server
 }
 
+function certify(file: (name: string) => string): void {
+  const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', file('key'), '-out', file('cert'), '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']) // prettier-ignore
+  expect(made.status).toBe(0)
+}
+
 test('an RFC 5424 message, octet-counted: priority, names, log, seq and id, and the message', async () => {
   const kept: Buffer[] = []
   const server = await listener(0, kept)
@@ -157,8 +162,7 @@ test('after a failure the batches delivered last are sent again, as far as the l
 test('over TLS, to whom the authority vouches for and to nobody else', async () => {
   using home = scratch()
   const file = (name: string): string => join(home.directory, name)
-  const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', file('key'), '-out', file('cert'), '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']) // prettier-ignore
-  expect(made.status).toBe(0)
+  certify(file)
   const kept: Buffer[] = []
   const ca = readFileSync(file('cert'), 'utf8')
   const server = createTlsServer({ key: readFileSync(file('key')), cert: ca }, (socket) => {
@@ -229,5 +233,29 @@ action(type="omfile" file="${out}" template="whole" sync="on" flushOnTXEnd="on")
       return seq === undefined ? [] : [{ seq: Number(seq), id }]
     })
     expect(arrived(records)).toMatchObject({ seqs: upTo(600), isMarked: true })
+  })
+
+  const hasTls = ['/usr/lib/x86_64-linux-gnu/rsyslog/lmnsd_gtls.so', '/usr/lib/aarch64-linux-gnu/rsyslog/lmnsd_gtls.so'].some((path) => existsSync(path)) // prettier-ignore
+  test.skipIf(!hasTls && !isRequired)('gets it over TLS', { timeout: 20_000 }, async () => {
+    using home = scratch()
+    const port = await freePort()
+    const file = (name: string): string => join(home.directory, name)
+    certify(file)
+    writeFileSync(
+      file('rsyslog.conf'),
+      `global(workDirectory="${home.directory}" defaultNetstreamDriver="gtls" defaultNetstreamDriverCAFile="${file('cert')}" defaultNetstreamDriverCertFile="${file('cert')}" defaultNetstreamDriverKeyFile="${file('key')}")
+main_queue(queue.type="Direct")
+module(load="imtcp" streamDriver.name="gtls" streamDriver.mode="1" streamDriver.authMode="anon")
+input(type="imtcp" port="${port}" address="127.0.0.1")
+template(name="whole" type="string" string="%structured-data%\n")
+action(type="omfile" file="${file('out.log')}" template="whole" flushOnTXEnd="on")
+`,
+    )
+    await using server = processAt(port, rsyslogd ?? '', ['-n', '-f', file('rsyslog.conf'), '-i', file('pid')])
+    await server.start()
+    const transport = { type: 'tls', ca: readFileSync(file('cert'), 'utf8') } as const
+    await using sink = createSyslogSink({ ...optionsFor(port), transport })
+    expect(await follow(await logOf(50), sink)).toEqual([])
+    await expect.poll(() => readFileSync(file('out.log'), 'utf8').match(/seq="/g)?.length).toBe(50)
   })
 })

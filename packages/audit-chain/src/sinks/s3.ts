@@ -3,7 +3,7 @@
  * object. With object lock not even the bucket's owner takes one back before its time.
  *
  * An object is named by log, first and last position, so a batch that comes again is the same object. Needs
- * `@aws-sdk/client-s3`, which is loaded by the first write.
+ * `@aws-sdk/client-s3`, which is loaded by the first write and looked for at once.
  */
 import { gzip } from 'node:zlib'
 import { promisify } from 'node:util'
@@ -50,7 +50,9 @@ const DAY_MS = 86_400_000
 const DIGITS = 16
 const compress = promisify(gzip)
 
+/** @throws AuditError AUDIT_SINK_FAILED when `@aws-sdk/client-s3` is not installed */
 export function createS3Sink(options: S3SinkOptions): Sink {
+  checkInstalled()
   const { bucket, prefix = '', compression = 'none', record = formatJsonl } = options
   const { maxObjectBytes = 8 * 1024 * 1024, timeoutMs = 30_000 } = options
   const extension = compression === 'gzip' ? 'jsonl.gz' : 'jsonl'
@@ -83,6 +85,14 @@ export function createS3Sink(options: S3SinkOptions): Sink {
   }
 }
 
+function checkInstalled(): void {
+  try {
+    import.meta.resolve('@aws-sdk/client-s3')
+  } catch (cause) {
+    throw new AuditError('AUDIT_SINK_FAILED', 'S3 needs the package @aws-sdk/client-s3: install it', { cause })
+  }
+}
+
 /** Names of logs have slashes, and are not for a path to interpret. */
 function keyOf(piece: readonly Piece[]): string {
   const [first] = piece
@@ -96,9 +106,7 @@ type Client = { readonly put: Put; readonly close: () => void }
 
 async function connect(options: S3SinkOptions): Promise<Client> {
   const { bucket, region, endpoint, credentials, objectLock, compression, clock = Date.now } = options
-  const { S3Client, PutObjectCommand } = await import('@aws-sdk/client-s3').catch((cause: unknown) => {
-    throw new AuditError('AUDIT_SINK_FAILED', 'S3 needs the package @aws-sdk/client-s3: install it', { cause })
-  })
+  const { S3Client, PutObjectCommand } = await import('@aws-sdk/client-s3')
   const client = new S3Client({
     region,
     // The follower tries again, and later each time.
