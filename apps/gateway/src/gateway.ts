@@ -130,7 +130,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   logger.info({ url, servers: table.count() }, 'listening')
 
   // An exit that skips `close`, an uncaught error say, still takes the children along.
-  process.on('exit', killAllGroups)
+  if (!process.listeners('exit').includes(killAllGroups)) process.on('exit', killAllGroups)
 
   const reload = async (next: Config): Promise<void> => {
     const restart = NEEDS_RESTART.filter((key) => JSON.stringify(next[key]) !== JSON.stringify(config[key]))
@@ -158,7 +158,6 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     await audit?.close()
     store[Symbol.dispose]()
     authorities[Symbol.dispose]()
-    process.off('exit', killAllGroups)
     logger.info('stopped')
   }
   return {

@@ -1,5 +1,6 @@
 /** The keys of gateway.yaml that say who may do what, as far as their form goes. */
 import { z } from 'zod'
+import type { RateLimitConfig } from './policy-config.ts'
 import { digits, flag, text, texts } from './config-values.ts'
 
 /** Read by @mcp-gateway/policy, which says what is wrong in them (policy-config.ts). */
@@ -27,7 +28,17 @@ const rateLimitSchema = z.strictObject({
   ).optional(),
 })
 
-export const policyShape = {
+type Section = Record<string, unknown>
+
+export const policyShape: {
+  readonly policies: z.ZodType<Section[] | undefined>
+  readonly policyMode: z.ZodType<'enforce' | 'dry-run'>
+  readonly rateLimit: z.ZodType<RateLimitConfig | undefined>
+  readonly ipFilter: z.ZodType<Section | undefined>
+  readonly trustedProxies: z.ZodType<string[]>
+  readonly redaction: z.ZodType<Section[] | undefined>
+  readonly toolGuard: z.ZodType<Section | undefined>
+} = {
   policies: policySection
     .optional()
     .describe(

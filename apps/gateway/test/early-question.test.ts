@@ -22,7 +22,11 @@ describe('a server that asks at once', () => {
     const stream = await fetch(`${gateway.url}${path}`, { headers, signal: stop.signal })
     const reader = stream.body?.pipeThrough(new TextDecoderStream()).getReader()
     let seen = ''
-    while (!seen.includes('roots/list')) seen += (await reader?.read())?.value ?? ''
+    for (let read = await reader?.read(); read?.value !== undefined; read = await reader?.read()) {
+      seen += read.value
+      if (seen.includes('roots/list')) break
+    }
+    expect(seen).toContain('roots/list')
     expect(seen).toContain('"data":"started"')
     const id = /"id":"([^"]*roots|[^"]*-1)"/.exec(seen)?.[1]
     const roots = { roots: [{ uri: 'file:///home' }] }
