@@ -177,7 +177,10 @@ export function createConnectionPool(options: PoolOptions): ConnectionPool {
       return
     pinged.set(entry, now)
     const { upstream, profile } = entry.connection
-    outcome(upstream, probeRequest(profile.era, options.clientInfo), AbortSignal.timeout(startTimeout)).catch(
+    outcome(upstream, probeRequest(profile.era, options.clientInfo), AbortSignal.timeout(startTimeout), {
+      isBackground: true,
+    }).catch(
+      // prettier-ignore
       (error: unknown) => {
         if (!entry.current) return
         logger.warn({ connection: entry.key, error: errorText(error) }, 'health check failed; the connection is closed')

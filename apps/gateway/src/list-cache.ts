@@ -133,7 +133,7 @@ async function readAll(
   for (let page = 0; page < MAX_PAGES; page += 1) {
     const params = { ...meta, ...(cursor !== undefined && { cursor }) }
     const request = { jsonrpc: '2.0', id: `list-${page}`, method: LIST_METHODS[kind], params } as const
-    const { result, error } = await outcome(upstream, request)
+    const { result, error } = await outcome(upstream, request, undefined, { isBackground: true })
     if (error?.code === -32601) return { items, ttlMs: 0, isPublic }
     if (!isObject(result)) {
       throw new WireError('WIRE_UPSTREAM_REFUSED', `${LIST_METHODS[kind]} failed: ${error?.message ?? 'no result'}`)

@@ -48,6 +48,8 @@ export type RequestOptions = {
   readonly idleTimeoutMs?: number | undefined
   /** Longest life of this request, whatever it says meanwhile. @default none */
   readonly maxTimeoutMs?: number | undefined
+  /** No client's: what the server says meanwhile without naming a request is not about this one. */
+  readonly isBackground?: boolean | undefined
 }
 
 export type Correlator = {
@@ -74,6 +76,7 @@ type Pending = {
   readonly idleMs: number
   /** Epoch milliseconds. */
   readonly deadline: number
+  readonly isBackground: boolean
 }
 
 export function createCorrelator(options: CorrelatorOptions): Correlator {
@@ -119,7 +122,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   }
 
   const request = (message: JsonRpcRequest, requestOptions: RequestOptions = {}): Exchange => {
-    const { signal, idleTimeoutMs: idleMs = options.idleTimeoutMs, maxTimeoutMs } = requestOptions
+    const { signal, idleTimeoutMs: idleMs = options.idleTimeoutMs, maxTimeoutMs, isBackground = false } = requestOptions
     if (closed) throw new WireError('WIRE_NOT_SENT', closed.message)
     if (pending.size >= options.maxInFlight) {
       throw new WireError('WIRE_CALL_LIMIT', `${options.maxInFlight} calls are in flight at this server already`)
@@ -129,7 +132,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     const mailbox = createMailbox(() => cancel(entry, signal?.reason))
     const startedAt = now()
     const deadline = maxTimeoutMs === undefined ? Number.POSITIVE_INFINITY : startedAt + maxTimeoutMs
-    const entry: Pending = { id, request: message, mailbox, questions: undefined, activeAt: startedAt, startedAt, idleMs, deadline } // prettier-ignore
+    const entry: Pending = { id, request: message, mailbox, questions: undefined, activeAt: startedAt, startedAt, idleMs, deadline, isBackground } // prettier-ignore
     pending.set(id, entry)
     watch(maxTimeoutMs === undefined ? idleMs : Math.min(idleMs, maxTimeoutMs))
     signal?.addEventListener(
@@ -203,9 +206,15 @@ function ownerOf(
   if (subscription !== undefined) return pending.get(subscription as number)
   if (message.method === 'notifications/progress') return pending.get(message.params?.['progressToken'] as number)
   if (!isRequest(message) && message.method !== 'notifications/message') return undefined
-  if (attribution === 'sole') return soleOf(pending)
+  const owner = attribution === 'sole' ? soleOf(pending) : newestOf(pending)
+  return owner?.isBackground === true ? undefined : owner
+}
+
+function newestOf(pending: ReadonlyMap<number, Pending>): Pending | undefined {
   let newest: Pending | undefined
-  for (const entry of pending.values()) if (!isSubscription(entry)) newest = entry
+  for (const entry of pending.values()) {
+    if (!isSubscription(entry) && (newest === undefined || !entry.isBackground || newest.isBackground)) newest = entry
+  }
   return newest
 }
 

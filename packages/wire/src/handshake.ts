@@ -4,6 +4,7 @@
  */
 import { LEGACY_VERSIONS, META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_SERVER_INFO, META_VERSION, MODERN_VERSIONS, type Era } from './era.ts' // prettier-ignore
 import { WireError } from './errors.ts'
+import type { RequestOptions } from './correlator.ts'
 import { responseOf } from './exchange.ts'
 import { errorResponse, isObject, isRequest, type JsonObject, type JsonRpcErrorObject, type JsonRpcRequest, type JsonRpcResponse } from './json-rpc.ts' // prettier-ignore
 import type { Upstream } from './upstream.ts'
@@ -104,8 +105,9 @@ export async function outcome(
   upstream: Upstream,
   request: JsonRpcRequest,
   signal?: AbortSignal,
+  options: Pick<RequestOptions, 'isBackground'> = {},
 ): Promise<JsonRpcResponse> {
-  return await responseOf(upstream.request(request, { signal }), async (message) => {
+  return await responseOf(upstream.request(request, { ...options, signal }), async (message) => {
     if (isRequest(message)) await upstream.respond(answerAlone(message))
   })
 }

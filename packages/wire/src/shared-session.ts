@@ -47,7 +47,7 @@ export function createSharedSession(connection: Connection, isCurrent: () => boo
   let upstreamLevel: string | undefined
 
   const ask = (method: string, params: JsonObject, signal?: AbortSignal): Promise<JsonRpcResponse> =>
-    outcome(upstream, { jsonrpc: '2.0', id: method, method, params }, signal)
+    outcome(upstream, { jsonrpc: '2.0', id: method, method, params }, signal, { isBackground: true })
   const hasSubscriber = (uri: string): boolean => [...seats].some(({ uris }) => uris.has(uri))
 
   /** The URI may be of a part of what was subscribed (server/resources, subscriptions), so a stranger's goes to all subscribers. */
