@@ -2,7 +2,7 @@
  * May they: addresses, policies, limits, redaction and the guard of tool definitions, compiled from the configuration. What
  * the configuration doesn't mention costs nothing.
  */
-import type { Caller } from '@mcp-gateway/auth'
+import { requireScopes, type Caller } from '@mcp-gateway/auth'
 import {
   addressRefusal,
   createAddressPolicy,
@@ -46,15 +46,18 @@ export type AuthorityOptions = {
   readonly hasPolicies: boolean
   readonly limiter: Limiter | undefined
   readonly guard: DefinitionGuard | undefined
+  /** The scopes that a token needs for a tool. Undefined when no tool needs any. */
+  readonly scopesOf: ((target: ToolCall) => readonly string[]) | undefined
 }
 
-export function createAuthority({ file, hasPolicies, limiter, guard }: AuthorityOptions): Authority {
+export function createAuthority({ file, hasPolicies, limiter, guard, scopesOf }: AuthorityOptions): Authority {
   const engine = hasPolicies ? createPolicyEngine(file) : undefined
   const addresses = createAddressPolicy(file.addresses ?? {})
   const clientAddress = createClientAddress({ trustedProxies: file.trustedProxies ?? [] })
   const redactor = createRedactor(file.redaction)
   const cutsCalls = file.redaction?.some(({ on }) => on.includes('arguments') || on.includes('results')) === true
-  const isIdle = engine === undefined && limiter === undefined && guard === undefined && !cutsCalls
+  const isIdle =
+    engine === undefined && scopesOf === undefined && limiter === undefined && guard === undefined && !cutsCalls
 
   const decide = (subject: Subject, target: ToolCall): Decision | undefined => {
     const decision = engine?.decide(subject, target)
@@ -64,6 +67,7 @@ export function createAuthority({ file, hasPolicies, limiter, guard }: Authority
   const grantOf = (call: Call, sent: JsonRpcRequest): Grant | Promise<Grant> => {
     const { server } = call
     const target = server === undefined ? undefined : targetOf(server, sent, call.address)
+    if (target !== undefined) requireScopes(call.caller, scopesOf?.(target) ?? [])
     if (target === undefined) return openGrant({ call, sent, shown: shownOf(call) })
     const subject = subjectOf(call.caller)
     const decision = decide(subject, target)

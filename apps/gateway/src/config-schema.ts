@@ -4,38 +4,18 @@
  */
 import { DEFAULT_TENANT } from '@mcp-gateway/auth'
 import { z } from 'zod'
-import type { Config, KeyConfig, ServerConfig } from './config.ts'
+import { toAuth } from './auth-config.ts'
+import { authSchema, identifier } from './auth-schema.ts'
+import type { Config, ServerConfig } from './config.ts'
 import { nearest, type Path, type Problem } from './config-findings.ts'
 import { auditSchema } from './config-audit.ts'
 import { digits, flag, isHttpUrl, text, texts, wholeNumber } from './config-values.ts'
 import { policyShape } from './policy-schema.ts'
 
-const names = 'Letters, digits, "-", "_" and "."; at most 64.'
-const identifier = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, { error: `must be a short name. ${names}` })
 // No "_" at all: `server__tool` must split in one way only, and 64 characters have to hold both names.
 const serverId = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, { error: 'must be lower-case letters, digits and "-", at most 32 characters' })
-
-const keySchema = z.strictObject({
-  id: identifier.describe('Names the key in logs and in `mcp-gateway keys revoke`.'),
-  key: text('`sha256:<64 hex digits>` (what `mcp-gateway keys create` writes) or a plain `gw_…` key.'),
-  name: text('What a person calls this key, such as "My Agent".').optional(),
-  consumerId: identifier.describe('Who is behind the key. Several keys may belong to one consumer.'),
-  roles: z.array(identifier).default([]).describe('Roles of the caller.'),
-  tenantId: identifier.default(DEFAULT_TENANT).describe('Whose caller it is. Nothing crosses tenants.'),
-  attributes: z
-    .record(z.string().min(1).max(256), z.unknown())
-    .default({})
-    .describe('What policies may name as `attributes.…` of the caller, and `tier` for limits.'),
-  enabled: flag(true, 'false refuses the key without forgetting it.'),
-  expiresAt: z
-    .union([z.iso.datetime({ offset: true }), z.iso.date(), z.int().min(0).max(8.64e15)], {
-      error: 'must be a time such as 2027-01-31T00:00:00Z, a date, or epoch milliseconds',
-    })
-    .optional()
-    .describe('After this moment the key is refused. ISO 8601 with a zone, a date (00:00 UTC), or epoch milliseconds.'),
-})
 
 const headerName = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, { error: 'is not an HTTP header name' })
 // RFC 9110 §5.5: a CR or LF from a variable would add a header of its author's choice.
@@ -45,6 +25,10 @@ const variableName = z.string().regex(/^[^=\0]+$/, { error: 'is not a variable n
 const toolSchema = z.strictObject({
   timeout: z.preprocess(digits, z.int().min(1).max(86_400_000)).optional().describe('As `timeout` of the server.'),
   maxTimeout: z.preprocess(digits, z.int().min(0).max(604_800_000)).optional().describe('As that of the server.'),
+  scopes: z
+    .array(z.string())
+    .optional()
+    .describe('Scopes that an access token must have to call it, besides `auth.scopes`.'),
 })
 
 const serverSchema = z.strictObject({
@@ -105,16 +89,27 @@ const limitsSchema = z.strictObject({
 const fileSchema = z.strictObject({
   $schema: z.string().optional().describe('For editors only.'),
   host: text('Address to listen on. Anything but loopback needs `auth.type: api-key`.').default('127.0.0.1'),
+  publicUrl: z
+    .string()
+    .refine((value) => URL.canParse(value) && new URL(value).origin === value, {
+      error: 'must be scheme and host, such as https://gw.example.com, and nothing after them',
+    })
+    .optional()
+    .describe('Scheme and host by which callers know the gateway: tokens and signatures are for this name.'),
+  tls: z
+    .strictObject({
+      cert: text('PEM file with the certificate and its chain.'),
+      key: text('PEM file with the private key.'),
+      ca: text(
+        'PEM file with the authorities of client certificates. With it, clients are asked for theirs.',
+      ).optional(),
+    })
+    .optional()
+    .describe('Listen with TLS. A change takes a restart.'),
   port: wholeNumber(0, 65_535, 3100, 'Port to listen on; 0 lets the system choose.'),
   allowedHosts: texts('Host header values accepted besides those of the address listened on.'),
   allowedOrigins: texts('Origin header values accepted from browsers, such as https://app.example.com.'),
-  auth: z
-    .strictObject({
-      type: z.enum(['api-key', 'none']).default('api-key').describe('none: everybody who reaches the port may call.'),
-      keys: z.array(keySchema).default([]).describe('API keys. `mcp-gateway keys create` adds one.'),
-    })
-    .prefault({})
-    .describe('Who may call.'),
+  auth: authSchema,
   servers: z.array(serverSchema).default([]).describe('The MCP servers behind the gateway.'),
   discovery: z
     .enum(['all', 'opt-in'])
@@ -143,14 +138,14 @@ export function checkShape(value: unknown): { readonly config: Config } | { read
   return {
     config: {
       ...rest,
-      auth: { ...auth, keys: auth.keys.map(toKey) },
+      auth: toAuth(auth),
       servers: servers.map(toServer),
     },
   }
 }
 
 const sections = new Set(
-  'auth keys servers limits log audit export witnesses rateLimit ipFilter toolGuard trustedProxies allowedHosts allowedOrigins roles tags args env headers tools'.split(
+  'auth keys oidc scopes servers limits log audit export witnesses rateLimit ipFilter toolGuard trustedProxies allowedHosts allowedOrigins roles tags args env headers tools'.split(
     ' ',
   ),
 )
@@ -190,11 +185,6 @@ function forEditors({ jsonSchema }: { jsonSchema: Record<string, unknown> }): vo
   jsonSchema['description'] = description
   jsonSchema['default'] = fallback
   jsonSchema['anyOf'] = [typed, { type: 'string', pattern: '^\\$\\{.*\\}$' }]
-}
-
-function toKey({ expiresAt, name, ...key }: z.infer<typeof keySchema>): KeyConfig {
-  const common = { ...key, name: name ?? key.id }
-  return expiresAt === undefined ? common : { ...common, expiresAt: new Date(expiresAt).getTime() }
 }
 
 function toServer(server: z.infer<typeof serverSchema>): ServerConfig {

@@ -13,9 +13,11 @@
 import { dirname, resolve } from 'node:path'
 import { LineCounter, parseDocument, visit, type Alias, type Document } from 'yaml'
 import type { ExportConfig } from './config-audit.ts'
+import type { AuthConfig } from './auth-config.ts'
 import { checkAcross } from './config-checks.ts'
 import { ConfigError, locate, type ConfigFinding, type Problem } from './config-findings.ts'
 import { checkShape } from './config-schema.ts'
+import { checkAuth } from './open-authenticator.ts'
 import { interpolate } from './interpolate.ts'
 import type { PolicySections } from './policy-config.ts'
 
@@ -25,20 +27,6 @@ export { configJsonSchema } from './config-schema.ts'
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
 
 /** One API key. `key` is `sha256:<64 hex>` or, for people who accept a secret in the file, the plain `gw_…` text. */
-export type KeyConfig = {
-  readonly id: string
-  readonly key: string
-  readonly name: string
-  readonly consumerId: string
-  readonly roles: readonly string[]
-  readonly tenantId: string
-  /** What policies may name: `caller.attributes.…`. */
-  readonly attributes: Readonly<Record<string, unknown>>
-  readonly enabled: boolean
-  /** Epoch milliseconds. */
-  readonly expiresAt?: number
-}
-
 type ServerCommon = {
   readonly id: string
   /** Who has it; each of them a process of its own. */
@@ -60,11 +48,16 @@ type ServerCommon = {
   readonly healthInterval: number
   /** Whether the legacy sessions of one caller share a connection, or every session has its own. */
   readonly isolation: 'caller' | 'session'
-  readonly tools: Readonly<Record<string, ToolTimes>>
+  readonly tools: Readonly<Record<string, ToolSettings>>
 }
 
 /** Of one tool, in place of its server's. */
-export type ToolTimes = { readonly timeout?: number; readonly maxTimeout?: number }
+export type ToolSettings = {
+  readonly timeout?: number
+  readonly maxTimeout?: number
+  /** What an access token must have to call it, besides `auth.scopes`. */
+  readonly scopes?: readonly string[]
+}
 
 export type StdioServerConfig = ServerCommon & {
   readonly transport: 'stdio'
@@ -92,7 +85,11 @@ export type Config = {
   readonly allowedHosts: readonly string[]
   /** Origin header values accepted from browsers. */
   readonly allowedOrigins: readonly string[]
-  readonly auth: { readonly type: 'api-key' | 'none'; readonly keys: readonly KeyConfig[] }
+  readonly auth: AuthConfig
+  /** Scheme and host by which callers know the gateway. */
+  readonly publicUrl?: string | undefined
+  /** PEM files; absolute when the configuration file's place is known. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string | undefined } | undefined
   readonly servers: readonly ServerConfig[]
   readonly limits: {
     readonly maxBodyBytes: number
@@ -157,7 +154,8 @@ export function parseConfig(text: string, options: ParseConfigOptions): Config {
   const raw = withOverrides(plainValue(document, lines, label), options.overrides)
 
   const shape = checkShape(raw)
-  const found = withoutEchoes(missing, [...('problems' in shape ? shape.problems : []), ...checkAcross(raw)])
+  const wrong = 'problems' in shape ? shape.problems : checkAuth(shape.config)
+  const found = withoutEchoes(missing, [...wrong, ...checkAcross(raw)])
   if (found.length > 0 || 'problems' in shape) throw new ConfigError(label, locate(document, lines, found))
   return options.file === undefined ? shape.config : rooted(shape.config, dirname(resolve(options.file)))
 }
@@ -226,7 +224,10 @@ function rooted(config: Config, folder: string): Config {
     if (one.type === 'jsonl' || one.type === 'csv') return { ...one, path: resolve(folder, one.path) }
     return one.type === 'syslog' && one.ca !== undefined ? { ...one, ca: resolve(folder, one.ca) } : one
   })
-  return { ...config, servers, audit: { ...config.audit, export: exports } }
+  const { tls } = config
+  const pem = (file: string): string => resolve(folder, file)
+  const files = tls && { cert: pem(tls.cert), key: pem(tls.key), ...(tls.ca !== undefined && { ca: pem(tls.ca) }) }
+  return { ...config, servers, ...(files && { tls: files }), audit: { ...config.audit, export: exports } }
 }
 
 function atStart(message: string): ConfigFinding {

@@ -5,6 +5,8 @@ import type { Context } from '@mcp-gateway/wire'
 export type CallContext = Context & {
   readonly caller: Caller
   readonly requestId: string
+  /** Of the endpoint. */
+  readonly path?: string | undefined
   /** The client's, as our own proxies tell it. */
   readonly address?: string | undefined
   /** Sent with the answer; limits say in them what is left. */

@@ -1,7 +1,8 @@
 /** Builds the parts from the configuration and holds them together. The only file that knows every package. */
+import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createApiKeys, createAuthenticator, DEFAULT_TENANT, type Authenticator, type Caller } from '@mcp-gateway/auth'
+import { AuthError, challengeFor } from '@mcp-gateway/auth'
 import { baseEnvironment, killAllGroups } from '@mcp-gateway/wire'
 import { allServersBackend } from './all-servers.ts'
 import type { Config } from './config.ts'
@@ -12,6 +13,7 @@ import { createHttpServer } from './http-server.ts'
 import { openTenantLedgers } from './ledger-tenants.ts'
 import { createLedgerReports } from './ledger-reports.ts'
 import { createLogger, type Logger } from './log.ts'
+import { createDoorsOpener, resourcesOf } from './open-authenticator.ts'
 import { createAuthorityOpener } from './open-authority.ts'
 import { ownBackend } from './own-backend.ts'
 import { createOwnServer, OWN_ID } from './own-server.ts'
@@ -30,6 +32,8 @@ export type GatewayOptions = {
   readonly environment?: Readonly<Record<string, string>>
   /** SQLite file for what must survive a restart; the audit log is beside it. @default none: nothing is kept or recorded */
   readonly database?: string
+  /** Operators' wallets have to sign each request, whatever the configuration says. @default false */
+  readonly enforceSignatures?: boolean
 }
 
 export type RunningGateway = AsyncDisposable & {
@@ -43,7 +47,7 @@ export type RunningGateway = AsyncDisposable & {
 
 /** How long calls in flight may take to end when the gateway stops. */
 const DRAIN_MS = 5000
-const NEEDS_RESTART = ['host', 'port', 'limits', 'audit'] as const
+const NEEDS_RESTART = ['host', 'port', 'limits', 'audit', 'tls'] as const
 
 /** Listens when it resolves. Servers are started by their first use. Rejects with the system's error when the port is taken. */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
@@ -67,9 +71,12 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     : undefined
   if (config.policies === undefined && config.auth.type !== 'none')
     logger.info('no policies are configured: every caller may call every tool')
+  const opener = createDoorsOpener({ database, enforceSignatures: options.enforceSignatures === true })
+  let doors = await opener.open(config)
+  const challenge = (error: unknown, path: string): string | undefined => challengeOf(error, path, config)
   const calls = createRecorder(logger, audit && ((tenantId) => audit.get(tenantId)?.ledger))
   const pipeline: Pipeline = {
-    authenticate: authenticatorOf(config),
+    authenticate: doors.authenticate,
     authority: await authorities.open(config),
     recorder: calls.record,
     ...(audit && { readiness: audit.readiness }),
@@ -78,7 +85,14 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   let guard = createGuard(config)
   let stopping = false
 
-  const table: ServerTable = createServerTable({ config: () => config, environment, clientInfo, pipeline, logger })
+  const table: ServerTable = createServerTable({
+    config: () => config,
+    environment,
+    clientInfo,
+    pipeline,
+    challenge,
+    logger,
+  })
   table.apply(config.servers)
   const { servers, tenants } = table
   let ownTools: readonly OwnTool[] = []
@@ -93,21 +107,26 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const reports = createLedgerReports(audit?.open)
   ownTools = createOwnTools({ servers, discovery, pipeline, reports, maxDepth: () => config.limits.maxDepth })
   const ends = {
-    all: createEndpoint(allServersBackend({ discovery, own, clientInfo, pipeline, logger }), config, logger),
-    own: createEndpoint(ownBackend(own, clientInfo, pipeline), config, logger),
+    all: createEndpoint(allServersBackend({ discovery, own, clientInfo, pipeline, logger }), config, challenge, logger),
+    own: createEndpoint(ownBackend(own, clientInfo, pipeline), config, challenge, logger),
   }
 
   let rest: Promise<Rest> | undefined
   const openRest = async (): Promise<Rest> => {
     // Loaded by the first REST request: the gateway listens sooner without it.
     const { createRest } = await import('./routes.ts')
-    return createRest({ servers, isReady: () => !stopping, pipeline, reports, version, limits: config.limits, logger })
+    const auth = { config: () => config, wallets: () => doors.wallets }
+    return createRest({ servers, isReady: () => !stopping, pipeline, reports, version, auth, challenge, limits: config.limits, logger }) // prettier-ignore
   }
 
   const http = createHttpServer({
     guard: () => guard,
     pipeline,
-    origin: () => url,
+    challenge,
+    isSigned: (headers) => doors.isSigned(headers),
+    maxBodyBytes: () => config.limits.maxBodyBytes,
+    tls: tlsOf(config),
+    origin: () => config.publicUrl ?? url,
     endpoint: (serverId, tenantId) => (serverId === undefined ? ends.all : serverId === OWN_ID ? ends.own : table.endpoint(tenantId, serverId)), // prettier-ignore
     rest: () => (rest ??= openRest()),
     isStopping: () => stopping,
@@ -126,7 +145,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   }
   await audit?.main.started()
   const { port } = http.address() as AddressInfo
-  const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
+  const url = `${config.tls === undefined ? 'http' : 'https'}://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
   logger.info({ url, servers: table.count() }, 'listening')
 
   // An exit that skips `close`, an uncaught error say, still takes the children along.
@@ -135,9 +154,17 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const reload = async (next: Config): Promise<void> => {
     const restart = NEEDS_RESTART.filter((key) => JSON.stringify(next[key]) !== JSON.stringify(config[key]))
     const before = config
-    config = { ...next, host: before.host, port: before.port, limits: before.limits, audit: before.audit }
+    config = {
+      ...next,
+      host: before.host,
+      port: before.port,
+      limits: before.limits,
+      audit: before.audit,
+      tls: before.tls,
+    }
     pipeline.authority = await authorities.open(config)
-    pipeline.authenticate = authenticatorOf(config)
+    doors = await opener.open(config)
+    pipeline.authenticate = doors.authenticate
     guard = createGuard(config)
     logger.level = config.log.level
     const changes = table.apply(config.servers)
@@ -158,6 +185,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     await audit?.close()
     store[Symbol.dispose]()
     authorities[Symbol.dispose]()
+    opener[Symbol.dispose]()
     logger.info('stopped')
   }
   return {
@@ -169,17 +197,18 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   }
 }
 
-function authenticatorOf({ auth }: Config): Authenticator['authenticate'] {
-  if (auth.type === 'none') return () => ANYBODY
-  return createAuthenticator({ schemes: [createApiKeys({ keys: auth.keys })] }).authenticate
+/** Undefined when other credentials would not help. */
+function challengeOf(error: unknown, path: string, { auth, publicUrl, servers }: Config): string | undefined {
+  if (!(error instanceof AuthError)) return undefined
+  if (auth.oidc.length === 0) return challengeFor(error)
+  const asked = `${publicUrl}${path}`
+  const resource = resourcesOf({ publicUrl, servers }).includes(asked) ? asked : `${publicUrl}/mcp`
+  return challengeFor(error, { resource, scopes: auth.scopes })
 }
 
-const ANYBODY: Caller = Object.freeze({
-  id: 'anonymous',
-  name: 'anonymous',
-  keyId: '',
-  tenantId: DEFAULT_TENANT,
-  roles: Object.freeze([]),
-  attributes: Object.freeze({}),
-  scheme: 'none',
-})
+/** @throws the system's error when a file is not there: a gateway that was to speak TLS must not come up without */
+function tlsOf({ tls }: Config): { cert: Buffer; key: Buffer; ca?: Buffer } | undefined {
+  if (tls === undefined) return undefined
+  const { cert, key, ca } = tls
+  return { cert: readFileSync(cert), key: readFileSync(key), ...(ca !== undefined && { ca: readFileSync(ca) }) }
+}

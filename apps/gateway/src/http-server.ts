@@ -1,10 +1,12 @@
 /** The listening side: paths to endpoints. `/mcp` is answered on node:http itself; everything else is Hono's. */
 import { randomUUID } from 'node:crypto'
-import { createServer, type IncomingMessage, type Server as NodeServer, type ServerResponse } from 'node:http'
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Server as NodeServer, type ServerResponse } from 'node:http' // prettier-ignore
+import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { getRequestListener } from '@hono/node-server'
 import type { AuthRequest, Caller } from '@mcp-gateway/auth'
-import { errorResponse, type HttpEndpoint } from '@mcp-gateway/wire'
+import { errorResponse, readBody, type HttpEndpoint } from '@mcp-gateway/wire'
 import { principalOf, type CallContext } from './context.ts'
 import { GatewayError } from './errors.ts'
 import type { Guard } from './guard.ts'
@@ -17,6 +19,13 @@ export type HttpServerOptions = {
   /** Read for every request: a new configuration may bring another. */
   readonly guard: () => Guard
   readonly pipeline: Pipeline
+  /** PEM texts of certificate and key; with `ca`, clients are asked for certificates. @default plain HTTP */
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer; readonly ca?: Buffer } | undefined
+  /** The `WWW-Authenticate` of a refusal at this path. */
+  readonly challenge: (error: unknown, path: string) => string | undefined
+  /** Whether the request shows by a signature of its own who it is from. */
+  readonly isSigned: (headers: IncomingHttpHeaders) => boolean
+  readonly maxBodyBytes: () => number
   /** Scheme and authority by which callers know the gateway, without a trailing slash. */
   readonly origin: () => string
   /** The endpoint of `/mcp`, and of `/mcp/server/:id` for a server's id. */
@@ -41,16 +50,17 @@ const SINGLE_SERVER = '/mcp/server/'
 const REQUEST_ID = /^[\w.:-]{1,128}$/
 
 export function createHttpServer(options: HttpServerOptions): NodeServer {
-  const { pipeline, logger } = options
+  const { pipeline } = options
 
   const refused = (error: unknown, req: IncomingMessage): never => {
     options.onRefusedLogin?.(describeFailure(error).code, req.socket.remoteAddress)
     throw error
   }
   const remembered = new WeakMap<Socket, Remembered>()
-  const authenticate = (req: IncomingMessage): Caller | Promise<Caller> => {
+  const authenticate = (req: IncomingMessage, body?: () => Promise<Buffer>): Caller | Promise<Caller> => {
     const { authorization, 'x-api-key': apiKey } = req.headers
-    const known = remembered.get(req.socket)
+    const isSigned = options.isSigned(req.headers)
+    const known = isSigned ? undefined : remembered.get(req.socket)
     if (
       known !== undefined &&
       known.authorization === authorization &&
@@ -61,11 +71,11 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
     }
     const remember = (caller: Caller): Caller => {
       const until = Math.min(Date.now() + REMEMBER_MS, caller.expiresAt ?? Infinity)
-      remembered.set(req.socket, { authorization, apiKey, caller, until })
+      if (!isSigned) remembered.set(req.socket, { authorization, apiKey, caller, until })
       return caller
     }
     try {
-      const caller = onRequest(authRequestOf(req, options.origin()), pipeline)
+      const caller = onRequest(authRequestOf(req, options.origin(), body), pipeline)
       return caller instanceof Promise
         ? caller.then(remember, (error: unknown) => refused(error, req))
         : remember(caller)
@@ -83,9 +93,16 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
     }
   }
 
+  const bodyOf = (req: IncomingMessage): (() => Promise<Buffer>) => {
+    let reading: Promise<Buffer> | undefined
+    return () => (reading ??= readBody(req, options.maxBodyBytes()))
+  }
+
   const mcp = async (req: IncomingMessage, res: ServerResponse, path: string, requestId: string): Promise<void> => {
     const address = enter(req)
-    const answer = authenticate(req)
+    // What is signed has to be seen before it is parsed; it is read once, for both.
+    const body = options.isSigned(req.headers) ? bodyOf(req) : undefined
+    const answer = authenticate(req, body)
     const caller = answer instanceof Promise ? await answer : answer
     const serverId = path === '/mcp' ? undefined : path.slice(SINGLE_SERVER.length)
     const endpoint = options.endpoint(serverId, caller.tenantId)
@@ -93,15 +110,22 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
       throw new GatewayError('GATEWAY_UNKNOWN_SERVER', `there is no server ${serverId?.slice(0, 64)}`)
     const responseHeaders = { 'x-request-id': requestId }
     const clientSession = clientSessionOf(req)
-    return endpoint.handle(req, res, { caller, address, requestId, principal: principalOf(caller), responseHeaders, clientSession }) // prettier-ignore
+    return endpoint.handle(req, res, { caller, address, requestId, principal: principalOf(caller), responseHeaders, clientSession, path, body }) // prettier-ignore
   }
 
   const onRest = async (req: IncomingMessage, res: ServerResponse, requestId: string): Promise<void> => {
     res.setHeader('x-request-id', requestId)
     const address = enter(req)
     const app = await options.rest()
+    const read = bodyOf(req)
+    const body = async (): Promise<Buffer> => {
+      const rawBody = await read()
+      // Where hono looks for a body that was read already.
+      Object.assign(req, { rawBody })
+      return rawBody
+    }
     const listener = getRequestListener(
-      (request) => app.fetch(request, { requestId, address, authenticate: () => authenticate(req) }),
+      (request) => app.fetch(request, { requestId, address, body, authenticate: () => authenticate(req, body) }),
       { overrideGlobalObjects: false },
     )
     await listener(req, res)
@@ -119,18 +143,23 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
       if (path === '/mcp' || path.startsWith(SINGLE_SERVER)) await mcp(req, res, path, requestId)
       else await onRest(req, res, requestId)
     } catch (error) {
-      refuse(error, req, res, requestId, logger)
+      refuse(error, req, res, requestId, options)
     }
   }
 
-  const server = createServer((req, res) => void answer(req, res))
+  const onConnection = (req: IncomingMessage, res: ServerResponse): void => void answer(req, res)
+  const { tls } = options
+  // Not refused in the handshake: who shows no certificate may have a key, and one of a stranger counts for nothing.
+  const server = tls === undefined ? createServer(onConnection) : createTlsServer({ ...tls, requestCert: tls.ca !== undefined, rejectUnauthorized: false }, onConnection) // prettier-ignore
   server.keepAliveTimeout = 65_000
   return server
 }
 
-function authRequestOf(req: IncomingMessage, origin: string): AuthRequest {
+function authRequestOf(req: IncomingMessage, origin: string, body?: () => Promise<Buffer>): AuthRequest {
   const { method = 'GET', url = '/', headers, socket } = req
-  return { method, url: origin + url, headers, peer: { address: socket.remoteAddress } }
+  const isVerified = socket instanceof TLSSocket && socket.authorized
+  const certificate = isVerified ? socket.getPeerX509Certificate()?.raw : undefined
+  return { method, url: origin + url, headers, peer: { address: socket.remoteAddress, certificate }, body }
 }
 
 /** `X-MCP-Session`: a caller's own name for one of its sessions. One that is no such name is none. */
@@ -140,7 +169,13 @@ function clientSessionOf({ headers }: IncomingMessage): string | undefined {
 }
 
 /** A refusal before any endpoint was reached: JSON-RPC for the MCP paths, the REST error for the others. */
-function refuse(error: unknown, req: IncomingMessage, res: ServerResponse, requestId: string, logger: Logger): void {
+function refuse(
+  error: unknown,
+  req: IncomingMessage,
+  res: ServerResponse,
+  requestId: string,
+  { logger, challenge }: HttpServerOptions,
+): void {
   const failure = describeFailure(error)
   const level = failure.status >= 500 && failure.code === 'WIRE_INTERNAL' ? 'error' : 'info'
   logger[level](
@@ -148,7 +183,8 @@ function refuse(error: unknown, req: IncomingMessage, res: ServerResponse, reque
     'refused',
   )
   if (res.headersSent) return void res.destroy()
-  if (failure.status === 401) res.setHeader('www-authenticate', 'Bearer realm="mcp-gateway"')
+  const asked = challenge(error, pathOf(req.url ?? '/'))
+  if (asked !== undefined) res.setHeader('www-authenticate', asked)
   res.setHeader('x-request-id', requestId)
   // The body was not read: what follows on this connection would be taken for a request.
   res.setHeader('connection', 'close')

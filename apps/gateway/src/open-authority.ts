@@ -1,5 +1,5 @@
 /** From the configuration to who may do what. What is counted stays counted when the configuration is replaced. */
-import { createLimiter, type Limiter, type LimitStore, type PolicyFile } from '@mcp-gateway/policy'
+import { createLimiter, type Limiter, type LimitStore, type PolicyFile, type ToolCall } from '@mcp-gateway/policy'
 import { createMemoryLimitStore } from '@mcp-gateway/policy/stores/memory'
 import type { JsonObject } from '@mcp-gateway/wire'
 import { createAuthority, type Authority } from './authority.ts'
@@ -68,10 +68,22 @@ export function createAuthorityOpener({ toolsOf, logger }: AuthorityOpenerOption
       const rules = file.toolGuard ?? { definitions: 'flag', results: 'allow' }
       const guard = createDefinitionGuard({ rules, toolsOf, logger })
       const hasPolicies = config.policies !== undefined
-      return createAuthority({ file, hasPolicies, limiter: await limiterOf(config, file), guard })
+      return createAuthority({ file, hasPolicies, limiter: await limiterOf(config, file), guard, scopesOf: scopesOf(config) }) // prettier-ignore
     },
     [Symbol.dispose]() {
       counted?.close()
     },
   }
+}
+
+/** Those of every request and of the tool, together: a client that steps up asks once. */
+function scopesOf({ auth, servers }: Config): ((target: ToolCall) => readonly string[]) | undefined {
+  const needed = new Map<string, readonly string[]>()
+  for (const { id, tools } of servers) {
+    for (const [name, { scopes = [] }] of Object.entries(tools)) {
+      if (scopes.length > 0) needed.set(JSON.stringify([id, name]), [...new Set([...auth.scopes, ...scopes])])
+    }
+  }
+  if (needed.size === 0) return undefined
+  return ({ server, tool }) => needed.get(JSON.stringify([server, tool])) ?? []
 }

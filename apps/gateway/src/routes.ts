@@ -3,12 +3,13 @@ import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Caller } from '@mcp-gateway/auth'
 import { isObject, parseJson, WireError, type JsonObject } from '@mcp-gateway/wire'
 import type { Context as HonoContext } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
 import { GatewayError } from './errors.ts'
 import type { Logger } from './log.ts'
 import type { LedgerReports } from './ledger-reports.ts'
 import { addLedgerRoutes } from './ledger-routes.ts'
+import { addAuthRoutes, PUBLIC_PATHS, type AuthRoutesOptions } from './auth-routes.ts'
 import { principalOf } from './context.ts'
+import type { Challenge } from './server-table.ts'
 import { describeFailure } from './replies.ts'
 import type { Server } from './server.ts'
 import { callTool } from './tool-call.ts'
@@ -18,6 +19,8 @@ export type RestVariables = {
   readonly requestId: string
   /** The client's. */
   readonly address: string | undefined
+  /** @throws WireError when there is more of it than may be */
+  readonly body: () => Promise<Buffer>
   readonly authenticate: () => Caller | Promise<Caller>
 }
 export type RestEnv = { Bindings: RestVariables; Variables: { readonly body: JsonObject; readonly caller: Caller } }
@@ -28,7 +31,9 @@ export type RestOptions = {
   readonly pipeline: Pipeline
   readonly reports: LedgerReports
   readonly version: string
-  readonly limits: { readonly maxBodyBytes: number; readonly maxDepth: number }
+  readonly auth: AuthRoutesOptions
+  readonly challenge: Challenge
+  readonly limits: { readonly maxDepth: number }
   readonly logger: Logger
 }
 
@@ -151,23 +156,17 @@ export function createRest(options: RestOptions): Rest {
     return server
   }
 
-  const { maxBodyBytes, maxDepth } = options.limits
+  const { maxDepth } = options.limits
   app.use('/api/*', async (c, next) => {
-    c.set('caller', await c.env.authenticate())
+    if (!PUBLIC_PATHS.has(c.req.path)) c.set('caller', await c.env.authenticate())
     await next()
   })
-  app.use(
-    '/api/*',
-    bodyLimit({
-      maxSize: maxBodyBytes,
-      onError: (c) => fail(new WireError('WIRE_BODY_TOO_LARGE', `the body exceeds ${maxBodyBytes} bytes`), c, options),
-    }),
-  )
   app.on('POST', '/api/*', async (c, next) => {
     if (!/^application\/json\s*(?:;|$)/i.test(c.req.header('content-type') ?? '')) {
       throw new WireError('WIRE_UNSUPPORTED_MEDIA_TYPE', 'Content-Type must be application/json')
     }
-    const body = parseJson(await c.req.text(), maxDepth)
+    // Not hono's: a limit on what it reads needs a Request that can be cloned, which this one is not.
+    const body = parseJson((await c.env.body()).toString('utf8'), maxDepth)
     if (!isObject(body)) throw new GatewayError('GATEWAY_INVALID_REQUEST', 'the body must be a JSON object')
     c.set('body', body)
     await next()
@@ -218,6 +217,7 @@ export function createRest(options: RestOptions): Rest {
   })
 
   addLedgerRoutes(app, options.reports)
+  addAuthRoutes(app, options.auth)
 
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' })
   app.openAPIRegistry.registerComponent('securitySchemes', 'apiKey', {
@@ -270,11 +270,13 @@ function describe(server: Server) {
   }
 }
 
-function fail(error: unknown, c: HonoContext<RestEnv>, { logger }: RestOptions): Response {
+function fail(error: unknown, c: HonoContext<RestEnv>, { logger, challenge }: RestOptions): Response {
   const failure = describeFailure(error)
   if (failure.status >= 500)
     logger.warn({ requestId: c.env.requestId, code: failure.code, error: String(error) }, 'request failed')
-  const headers = failure.status === 401 ? { 'www-authenticate': 'Bearer realm="mcp-gateway"' } : undefined
+  const asked = challenge(error, '/mcp')
+  // The rest of a refused body is not read: the connection is of no more use.
+  const headers = { ...(asked !== undefined && { 'www-authenticate': asked }), ...(failure.status === 413 && { connection: 'close' }) } // prettier-ignore
   const status = failure.status as 400
   return c.json(
     { error: { code: failure.code, message: failure.message, requestId: c.env.requestId } },

@@ -28,8 +28,12 @@ export type ServerTableOptions = {
   readonly environment: Readonly<Record<string, string>>
   readonly clientInfo: ClientInfo
   readonly pipeline: Pipeline
+  readonly challenge: Challenge
   readonly logger: Logger
 }
+
+/** The `WWW-Authenticate` of a refusal at a path. */
+export type Challenge = (error: unknown, path: string) => string | undefined
 
 type Row = { readonly tenantId: string; readonly server: Server; readonly endpoint: HttpEndpoint<CallContext> }
 
@@ -42,7 +46,11 @@ export function createServerTable(options: ServerTableOptions): ServerTable {
 
   const enter = (serverConfig: ServerConfig, tenantId: string): Row => {
     const server = createServer({ ...options, config: serverConfig, limits: () => config().limits, sealer })
-    return { tenantId, server, endpoint: createEndpoint(singleServerBackend(server, pipeline), config(), logger) }
+    return {
+      tenantId,
+      server,
+      endpoint: createEndpoint(singleServerBackend(server, pipeline), config(), options.challenge, logger),
+    }
   }
 
   const leave = (row: Row, waits: boolean): void => {
@@ -106,12 +114,13 @@ async function end({ server, endpoint }: Row, waits: boolean): Promise<void> {
 export function createEndpoint(
   backend: Backend<CallContext>,
   { limits }: Config,
+  challenge: Challenge,
   logger: Logger,
 ): HttpEndpoint<CallContext> {
   return createHttpEndpoint({
     backend,
     limits,
-    describeFailure,
+    describeFailure: (error, { path }) => ({ ...describeFailure(error), challenge: challenge(error, path ?? '/mcp') }),
     onFailure: (error: unknown, context: CallContext | undefined) => {
       const requestId = context?.requestId
       const { code } = describeFailure(error)

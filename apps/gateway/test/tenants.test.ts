@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RunningGateway } from '@mcp-gateway/gateway'
 import { folder, type Folder } from './ledger-support.ts'
-import { echoServer, gatewayWith, modern, send, type Answer } from './support.ts'
+import { echoServer, gatewayWith, modern, send } from './support.ts'
 
 const TENANTS = ['acme', 'globex'] as const
 type Tenant = (typeof TENANTS)[number]
@@ -22,13 +22,13 @@ const config = {
   auth: { type: 'api-key', keys },
   servers: [
     echoServer('shared', { tenants: ['acme', 'globex'] }),
-    echoServer('acme-crm', { tenants: ['acme'], description: 'canary-of-acme' }),
-    echoServer('globex-crm', { tenants: ['globex'], description: 'canary-of-globex' }),
+    echoServer('acme-crm', { tenants: ['acme'], name: 'name-of-acme', description: 'canary-of-acme' }),
+    echoServer('globex-crm', { tenants: ['globex'], name: 'name-of-globex', description: 'canary-of-globex' }),
   ],
 }
 const otherOf = (tenant: Tenant): Tenant => (tenant === 'acme' ? 'globex' : 'acme')
-/** What only this tenant may ever see. */
-const secretsOf = (tenant: Tenant) => [`canary-of-${tenant}`, `${tenant}-crm`]
+/** What only this tenant may ever see. Ids are no secrets here: the other tenant guesses them, and its own log says so. */
+const secretsOf = (tenant: Tenant) => [`canary-of-${tenant}`, `name-of-${tenant}`]
 
 let place: Folder
 let gateway: RunningGateway
@@ -100,13 +100,6 @@ describe('what is shared in the configuration is not shared in fact', () => {
 const idsOf = (tenant: Tenant): fc.Arbitrary<string> =>
   fc.constantFrom('shared', `${tenant}-crm`, 'gateway', theirs(tenant).entry, theirs(tenant).session, 'agent', 'echo', `${tenant}-crm__echo`) // prettier-ignore
 
-/** What somebody has written themselves comes back in error messages. */
-function leaks({ text }: Answer, from: Tenant, asked: readonly string[]): string[] {
-  const own = asked.flatMap((id) => [id, encodeURIComponent(id)]).toSorted((a, b) => b.length - a.length)
-  const rest = own.reduce((left, id) => left.replaceAll(id, ''), text)
-  return secretsOf(from).filter((secret) => rest.includes(secret))
-}
-
 describe('with the other tenant’s ids', () => {
   it('no route of /openapi.json tells anything of the other tenant', { timeout: 60_000 }, async () => {
     const { paths } = (await get('acme', '/openapi.json')).json() as { paths: Record<string, Record<string, unknown>> }
@@ -120,12 +113,7 @@ describe('with the other tenant’s ids', () => {
       fc.gen(),
       async ({ path, method }, tenant, caller, gen) => {
         const other = otherOf(tenant)
-        const asked: string[] = []
-        const pick = (): string => {
-          const id = gen(() => idsOf(other))
-          asked.push(id)
-          return id
-        }
+        const pick = (): string => gen(() => idsOf(other))
         const url = path.replaceAll(/\{\w+\}/g, () => encodeURIComponent(pick()))
         const query = method === 'get' ? `?server=${pick()}&consumer=${pick()}` : ''
         const name = pick()
@@ -139,7 +127,7 @@ describe('with the other tenant’s ids', () => {
         const options = path.startsWith('/mcp') ? rpc : method === 'get' ? { headers: bearer(tenant, caller) } : rest
         const answer = await send(gateway, url + query, { ...options, method: method.toUpperCase() })
         if (answer.status < 300) answered += 1
-        expect(leaks(answer, other, asked)).toEqual([])
+        for (const secret of secretsOf(other)) expect(answer.text).not.toContain(secret)
       },
     )
     await fc.assert(law, { numRuns: Number(process.env['TENANT_RUNS'] ?? 600), endOnFailure: true })

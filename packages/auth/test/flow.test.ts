@@ -1,16 +1,11 @@
 /** An MCP client that knows nothing but the URL, a person's browser, a provider, and a server behind the middleware. */
 import { createOidc } from '@mcp-gateway/auth'
-import {
-  Client,
-  StreamableHTTPClientTransport,
-  UnauthorizedError,
-  type OAuthClientProvider,
-  type StoredOAuthTokens,
-} from '@modelcontextprotocol/client'
+import { Client, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client'
 import { createMcpHandler, McpServer } from '@modelcontextprotocol/server'
 import { expect, test } from 'vitest'
+import { createBrowser, createPerson } from './support/browser.ts'
 import { startGateway } from './support/gateway.ts'
-import { REDIRECT, startIssuer } from './support/issuer.ts'
+import { startIssuer } from './support/issuer.ts'
 
 test('an MCP client finds the issuer, gets a token by code and PKCE, calls, steps up, and calls again', async () => {
   await using idp = await startIssuer()
@@ -71,62 +66,4 @@ function createServer(): McpServer {
     server.registerTool(name, {}, () => ({ content: [{ type: 'text', text: name }] }))
   }
   return server
-}
-
-function createPerson(): { provider: OAuthClientProvider; lastRedirect: () => URL } {
-  let tokens: StoredOAuthTokens | undefined
-  let verifier = ''
-  let redirect: URL | undefined
-  return {
-    lastRedirect() {
-      if (redirect === undefined) throw new Error('nobody was sent to the browser')
-      return redirect
-    },
-    provider: {
-      redirectUrl: REDIRECT,
-      clientMetadata: {
-        client_name: 'agent',
-        redirect_uris: [REDIRECT],
-        grant_types: ['authorization_code'],
-        response_types: ['code'],
-        token_endpoint_auth_method: 'none',
-      },
-      clientInformation: () => ({ client_id: 'agent' }),
-      tokens: () => tokens,
-      saveTokens(saved) {
-        tokens = saved
-      },
-      redirectToAuthorization(url) {
-        redirect = url
-      },
-      saveCodeVerifier(saved) {
-        verifier = saved
-      },
-      codeVerifier: () => verifier,
-    },
-  }
-}
-
-/** Keeps cookies and goes where it is sent, until that is the client's own address. */
-function createBrowser(): { visit: (url: URL) => Promise<URL> } {
-  const cookies = new Map<string, string>()
-  return {
-    async visit(start) {
-      let url = start
-      for (let hop = 0; hop < 20; hop++) {
-        if (url.href.startsWith(REDIRECT)) return url
-        const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-        const response = await fetch(url, { redirect: 'manual', headers: { cookie } })
-        for (const line of response.headers.getSetCookie()) {
-          const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? []
-          if (value === '') cookies.delete(name)
-          else cookies.set(name, value)
-        }
-        const location = response.headers.get('location')
-        if (location === null) throw new Error(`the browser is shown ${response.status}: ${await response.text()}`)
-        url = new URL(location, url)
-      }
-      throw new Error('the browser is sent around in circles')
-    },
-  }
 }

@@ -69,7 +69,7 @@ async function reload(context: Context, gateway: RunningGateway, overrides: Over
 
 async function start(context: Context, { config, file }: LoadedConfig, logger: Logger): Promise<RunningGateway> {
   try {
-    return await startGateway({ config, logger, version: context.version, database: databaseOf(file) })
+    return await startGateway({ config, logger, version: context.version, database: databaseOf(file), enforceSignatures: context.env['ERC8128_ENFORCE_OPERATOR_MCP'] === 'true' }) // prettier-ignore
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     const place = `port ${config.port} on ${config.host}`
