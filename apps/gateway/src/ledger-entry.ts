@@ -4,6 +4,7 @@
  */
 import type { EntryInput, JsonObject as Facts } from '@mcp-gateway/audit-chain'
 import { isObject, without, type JsonObject, type JsonRpcRequest, type JsonRpcResponse } from '@mcp-gateway/wire'
+import { nameWithoutSecrets } from './foreign-text.ts'
 import type { GrantNotes } from './grant.ts'
 import { keepBody, type BodyRules } from './ledger-body.ts'
 import type { Call } from './pipeline.ts'
@@ -51,7 +52,7 @@ export function callEntry(
     latencyMs: Math.max(0, Math.round(end.latencyMs)),
   }
   if (server !== undefined) facts['server'] = server
-  if (typeof name === 'string') facts['name'] = plain(name)
+  if (typeof name === 'string') facts['name'] = nameWithoutSecrets(plain(name))
   if (end.code !== undefined) facts['code'] = plain(String(end.code))
   const rule = end.rule ?? end.notes.rule
   if (rule !== undefined) facts['rule'] = plain(rule)

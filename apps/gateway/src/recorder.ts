@@ -5,6 +5,7 @@
 import { performance } from 'node:perf_hooks'
 import { PolicyError } from '@mcp-gateway/policy'
 import { WireError, type JsonRpcResponse } from '@mcp-gateway/wire'
+import { nameWithoutSecrets } from './foreign-text.ts'
 import type { Grant } from './grant.ts'
 import { isToolError, type CallEnd, type CallStatus } from './ledger-entry.ts'
 import type { Ledger } from './ledger.ts'
@@ -72,7 +73,8 @@ export function createRecorder(logger: Logger, ledgerOf?: (tenantId: string) => 
         const level = outcome === SERVED ? 'debug' : 'info'
         if (!logger.isLevelEnabled(level)) return
         const { message, caller, requestId, server } = call
-        const name = message.params?.['name'] ?? message.params?.['uri']
+        const given = message.params?.['name'] ?? message.params?.['uri']
+        const name = typeof given === 'string' ? nameWithoutSecrets(given.slice(0, MAX_REASON)) : undefined
         logger[level]({ requestId, caller: caller.id, server, method: message.method, name, ...outcome, ms: Math.round(performance.now() - from) }, 'call') // prettier-ignore
       },
     }
