@@ -14,7 +14,7 @@ const canaries = {
   results: `sk-proj-${random}b${random}`,
   errors: `xoxb-123456789012-123456789012-${random.slice(0, 24)}`,
   stderr: `glpat-${random.slice(0, 20)}`,
-  names: `AKIA${'IOSFODNN7EXAMPLZ'}`,
+  names: ['AKIA', 'IOSFODNN7EXAMPLZ'].join(''),
   person: 'jane.canary@example.com',
   ssn: '536-22-8726',
 }
