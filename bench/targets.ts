@@ -16,6 +16,7 @@ export const TARGET_NAMES = [
   'ceiling',
   'floor',
   'gateway',
+  'gateway-guarded',
   'gateway-audited',
   'gateway-audited-async',
   'gateway-legacy',
@@ -45,6 +46,13 @@ export const targets: Readonly<Record<TargetName, Target>> = {
   ceiling: { ...bare, describe: 'node:http, JSON echo', command: own('ceiling.ts') },
   floor: { ...bare, describe: 'node:http + stdio echo child', command: own('floor.ts') },
   gateway: { ...gateway, describe: 'API key, stdio echo, 2026-07-28', traffic: 'modern', sessions: false },
+  'gateway-guarded': {
+    ...gateway,
+    describe: 'the same with 50 policies, a limit, address lists, redaction and the tool guard',
+    traffic: 'modern',
+    sessions: false,
+    command: guardedCommand(),
+  },
   'gateway-audited': {
     ...gateway,
     describe: 'the same with the audit log, the answer waits for the disk',
@@ -120,6 +128,27 @@ function auditedCommand(mode: 'sync' | 'async') {
   return (folder: string): Promise<Command> => gatewayWith(folder, [echoServer('echo')], { mode })
 }
 
+/** A bucket so deep that the load never meets its end, but is counted all the same. */
+function guardedCommand() {
+  const conditions = [{ param: 'customerId', operator: 'eq', caller: 'attributes.customerId' }]
+  const policies = Array.from({ length: 50 }, (_, index) => ({
+    id: `p${index}`,
+    roles: [index % 5 === 0 ? 'all' : `role-${index}`],
+    rules: [
+      { server: `s${index % 10}`, tool: 'get_*', action: 'allow', conditions },
+      index === 0 ? { server: 'echo', tool: '*', action: 'allow' } : { tool: `delete_${index}_*`, action: 'deny' },
+    ],
+  }))
+  const guards = {
+    policies,
+    rateLimit: { limits: [{ id: 'all', per: ['caller', 'tool'], rate: '10000/s', burst: 1_000_000_000 }] },
+    ipFilter: { allow: ['127.0.0.0/8', '::1/128'] },
+    redaction: [{ id: 'pii', on: ['arguments', 'results'], detectors: 'all', fields: ['**.password'] }],
+    toolGuard: { definitions: 'block', results: 'allow' },
+  }
+  return (folder: string): Promise<Command> => gatewayWith(folder, [echoServer('echo')], { enabled: false }, guards)
+}
+
 export function echoServer(id: string, ...args: readonly string[]): object {
   return { id, command: process.execPath, args: [join(import.meta.dirname, 'servers/echo-stdio.ts'), ...args] }
 }
@@ -129,6 +158,7 @@ export async function gatewayWith(
   folder: string,
   servers: readonly object[],
   audit: object = { enabled: false },
+  more: object = {},
 ): Promise<Command> {
   const file = join(folder, 'gateway.yaml')
   const config = {
@@ -136,6 +166,7 @@ export async function gatewayWith(
     discoveryThreshold: 100_000,
     audit,
     servers,
+    ...more,
   }
   await writeFile(file, JSON.stringify(config, undefined, 2))
   return {
