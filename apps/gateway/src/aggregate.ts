@@ -38,8 +38,12 @@ export function unionOf(states: readonly ServerState[]): JsonObject {
 
 /** The kind of list that a method asks for. */
 export function listKindOf(method: string): ListKind | undefined {
-  return (Object.keys(LIST_METHODS) as ListKind[]).find((kind) => LIST_METHODS[kind] === method)
+  return KIND_OF.get(method)
 }
+
+const KIND_OF: ReadonlyMap<string, ListKind> = new Map(
+  Object.entries(LIST_METHODS).map(([kind, method]) => [method, kind as ListKind]),
+)
 
 /** How long a list waits for a server, so that one that hangs hides no other. */
 const LIST_WAIT_MS = 10_000

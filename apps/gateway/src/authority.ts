@@ -21,7 +21,8 @@ import {
 import type { JsonObject, JsonRpcRequest } from '@mcp-gateway/wire'
 import { neededFor, targetOf } from './call-target.ts'
 import type { DefinitionGuard } from './definition-guard.ts'
-import { openGrant, type Grant } from './grant.ts'
+import { listKindOf } from './aggregate.ts'
+import { createCutters, openGrant, pass, type Grant } from './grant.ts'
 import type { ListKind, ServerList } from './list-cache.ts'
 import type { Call } from './pipeline.ts'
 
@@ -54,10 +55,12 @@ export function createAuthority({ file, hasPolicies, limiter, guard, scopesOf }:
   const engine = hasPolicies ? createPolicyEngine(file) : undefined
   const addresses = createAddressPolicy(file.addresses ?? {})
   const clientAddress = createClientAddress({ trustedProxies: file.trustedProxies ?? [] })
+  const hasNoProxies = (file.trustedProxies ?? []).length === 0
   const redactor = createRedactor(file.redaction)
   const cutsCalls = file.redaction?.some(({ on }) => on.includes('arguments') || on.includes('results')) === true
-  const isIdle =
-    engine === undefined && scopesOf === undefined && limiter === undefined && guard === undefined && !cutsCalls
+  const watchesCalls =
+    engine !== undefined || scopesOf !== undefined || limiter !== undefined || guard?.watchesCalls === true || cutsCalls
+  const cutters = cutsCalls ? createCutters(redactor) : undefined
 
   const decide = (subject: Subject, target: ToolCall): Decision | undefined => {
     const decision = engine?.decide(subject, target)
@@ -71,7 +74,7 @@ export function createAuthority({ file, hasPolicies, limiter, guard, scopesOf }:
     if (target === undefined) return openGrant({ call, sent, shown: shownOf(call) })
     const subject = subjectOf(call.caller)
     const decision = decide(subject, target)
-    const parts = { call, sent, target, decision, limiter, subject, redactor: cutsCalls ? redactor : undefined, guard }
+    const parts = { call, sent, target, decision, limiter, subject, cutters, guard }
     const checked = guard?.check(call.caller.tenantId, target)
     return checked === undefined ? openGrant(parts) : checked.then(() => openGrant(parts))
   }
@@ -91,17 +94,26 @@ export function createAuthority({ file, hasPolicies, limiter, guard, scopesOf }:
       ? undefined
       : (kind, list) => shown({ caller, address }, server, kind, list)
 
+  /** Clients keep their connections: the last peer is mostly the next one, and nobody in between writes headers. */
+  let lastPeer: string | undefined
+  let lastAddress: string | undefined
+  const enter: Authority['enter'] = (request) => {
+    if (hasNoProxies && request.peer !== undefined && request.peer === lastPeer) return lastAddress
+    const address = clientAddress(request)
+    const decision = addresses.decide(address)
+    if (!decision.allowed) throw addressRefusal(decision)
+    lastPeer = request.peer
+    lastAddress = address
+    return address
+  }
+
   return {
-    enter(request) {
-      const address = clientAddress(request)
-      const decision = addresses.decide(address)
-      if (!decision.allowed) throw addressRefusal(decision)
-      return address
-    },
+    enter,
     authorize(call) {
       const sent = call.sent()
-      const grant = (message: JsonRpcRequest) => (isIdle ? openGrant({ call, sent: message }) : grantOf(call, message))
-      return sent instanceof Promise ? sent.then(grant) : grant(sent)
+      const isWatched = watchesCalls || listKindOf(call.message.method) !== undefined
+      if (sent instanceof Promise) return sent.then((message) => (isWatched ? grantOf(call, message) : pass(message)))
+      return isWatched ? grantOf(call, sent) : pass(sent)
     },
     may: ({ caller }, target) => engine?.decide(subjectOf(caller), target).allowed !== false,
     shown,

@@ -8,6 +8,8 @@ import type { Logger } from './log.ts'
 
 export type DefinitionGuard = {
   readonly inspectsResults: boolean
+  /** Whether it has anything to do with calls, and not only with lists. */
+  readonly watchesCalls: boolean
   /** Whether a tool of a list may be shown. What is flagged is logged, once for each definition. */
   passes(server: string, tool: JsonObject): boolean
   /** A blocked tool is not called either. Undefined when there is nothing to look up. @throws PolicyError POLICY_TOOL_BLOCKED */
@@ -48,8 +50,10 @@ export function createDefinitionGuard({ rules, toolsOf, logger }: DefinitionGuar
     if (verdict.action === 'block') throw guardRefusal(verdict, tool)
   }
 
+  const inspectsResults = (rules.results ?? 'flag') !== 'allow'
   return {
-    inspectsResults: (rules.results ?? 'flag') !== 'allow',
+    inspectsResults,
+    watchesCalls: blocks || inspectsResults,
     passes: (server, tool) => verdictOf(server, tool).action !== 'block',
     check: (tenantId, target) => (blocks ? check(tenantId, target) : undefined),
     inspectResult({ server, tool }, result) {

@@ -29,6 +29,42 @@ export type Grant = {
   present(exchange: Exchange): Exchange
 }
 
+const NOTES: GrantNotes = Object.freeze({})
+
+/** What nobody has anything to say about. */
+export function pass(sent: JsonRpcRequest): Grant {
+  return { message: sent, notes: NOTES, detail: 'bodies', admit: () => undefined, present: (exchange) => exchange }
+}
+
+type Cutters = { readonly arguments: CallRedactor | undefined; readonly results: CallRedactor | undefined }
+
+/** (server, tool) whose redactors are remembered. */
+const MAX_REMEMBERED = 10_000
+
+/** Which redactors are about a call; `named` are those that the deciding rule asks for. */
+export function createCutters(redactor: Redactor): (target: ToolCall, named: readonly string[]) => Cutters {
+  const remembered = new Map<string, Cutters>()
+  const find = ({ server, tool }: ToolCall, named: readonly string[]): Cutters => {
+    const active = (passage: 'arguments' | 'results'): CallRedactor | undefined => {
+      const found = redactor.forCall(server, tool, passage, named)
+      return found.isActive ? found : undefined
+    }
+    return { arguments: active('arguments'), results: active('results') }
+  }
+  return (target, named) => {
+    if (named.length > 0) return find(target, named)
+    // No id of a server has a slash.
+    const key = `${target.server}/${target.tool}`
+    let cutters = remembered.get(key)
+    if (cutters === undefined) {
+      cutters = find(target, named)
+      if (remembered.size >= MAX_REMEMBERED) remembered.clear()
+      remembered.set(key, cutters)
+    }
+    return cutters
+  }
+}
+
 export type GrantParts = {
   readonly call: Call
   /** Under the server's own names. */
@@ -37,21 +73,18 @@ export type GrantParts = {
   readonly subject?: Subject | undefined
   readonly decision?: Decision | undefined
   readonly limiter?: Limiter | undefined
-  readonly redactor?: Redactor | undefined
+  readonly cutters?: ReturnType<typeof createCutters> | undefined
   readonly guard?: DefinitionGuard | undefined
   readonly shown?: ((kind: ListKind, list: ServerList) => ServerList) | undefined
 }
 
 export function openGrant(parts: GrantParts): Grant {
-  const { call, sent, target, subject, decision, limiter, redactor, shown } = parts
+  const { call, sent, target, subject, decision, limiter, cutters, shown } = parts
   const notes = notesOf(decision)
-  const named = (type: 'redact' | 'limit'): string[] =>
-    decision?.obligations.flatMap((one) => (one.type === type ? [one.type === 'redact' ? one.profile : one.limit] : [])) ?? [] // prettier-ignore
-  const redactorFor = (passage: 'arguments' | 'results'): CallRedactor | undefined => {
-    const found = target && redactor?.forCall(target.server, target.tool, passage, named('redact'))
-    return found?.isActive === true ? found : undefined
-  }
-  const results = redactorFor('results')
+  const { obligations = [] } = decision ?? {}
+  const profiles = obligations.flatMap((one) => (one.type === 'redact' ? [one.profile] : []))
+  const cuts = target && cutters?.(target, profiles)
+  const results = cuts?.results
   const inspects = parts.guard?.inspectsResults === true && target !== undefined
   const cut = (value: unknown, by: CallRedactor): unknown => {
     const { value: rest, findings } = by.value(value)
@@ -68,12 +101,13 @@ export function openGrant(parts: GrantParts): Grant {
     return results === undefined ? response : cutBody(response, results, cut)
   }
   return {
-    message: cutArguments(sent, redactorFor('arguments'), cut),
+    message: cutArguments(sent, cuts?.arguments, cut),
     notes,
     detail: detailOf(decision),
     admit() {
       if (limiter === undefined || target === undefined || subject === undefined) return undefined
-      return limiter.admit(subject, target, { named: named('limit') }).then((admission) => {
+      const named = obligations.flatMap((one) => (one.type === 'limit' ? [one.limit] : []))
+      return limiter.admit(subject, target, { named }).then((admission) => {
         Object.assign(call.responseHeaders ?? {}, admission.headers)
         if (admission.error !== undefined) throw admission.error
         return admission

@@ -253,8 +253,9 @@ it('stops without waiting for open streams, and lets running calls end', async (
   const { headers, post } = await openSession(own, '/mcp/server/one', { sampling: {} })
   const stream = await fetch(`${own.url}/mcp/server/one`, { headers })
   const call = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ask"}}'
-  const running = fetch(`${own.url}/mcp/server/one`, { method: 'POST', headers, body: call }).then((res) => res.text())
-  await post({ id: 2, method: 'ping' })
+  // Its headers come with the question.
+  const answer = await fetch(`${own.url}/mcp/server/one`, { method: 'POST', headers, body: call })
+  const running = answer.text()
   const from = Date.now()
   const closed = own.close()
   const refused = await send(own, '/mcp/server/one', modern('ping'))

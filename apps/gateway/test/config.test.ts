@@ -33,7 +33,7 @@ describe('parseConfig', () => {
       port: 3100,
       allowedHosts: [],
       allowedOrigins: [],
-      auth: { type: 'api-key', keys: [] },
+      auth: { type: 'api-key', keys: [], oidc: [], scopes: [] },
       servers: [],
       limits: {
         maxBodyBytes: 4_194_304,
@@ -341,7 +341,7 @@ describe('who may reach the gateway', () => {
 })
 
 describe('configJsonSchema', () => {
-  const OPTIONAL = ['policies', 'rateLimit', 'ipFilter', 'redaction', 'toolGuard']
+  const OPTIONAL = ['publicUrl', 'tls', 'policies', 'rateLimit', 'ipFilter', 'redaction', 'toolGuard']
 
   test('knows every setting of a Config, each with a description', () => {
     const { properties } = configJsonSchema() as { properties: Record<string, { description?: string }> }
