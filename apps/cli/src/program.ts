@@ -239,6 +239,16 @@ function addKeyCommands(program: Command, contextOf: ContextOf): void {
       listKeys(contextOf(command))
     })
   keys
+    .command('rotate')
+    .argument('<id>')
+    .description('make a new secret for a key; the old one stays good for a while')
+    .option('--overlap <span>', 'for how long: 24h, 7d, or until a date', '24h')
+    .addHelpText('after', examples('keys rotate key-1f3a90bc', 'keys rotate ci --overlap 7d'))
+    .action(async (id, options, command) => {
+      const { rotateKey } = await import('./commands/keys.ts')
+      rotateKey(contextOf(command), id, options)
+    })
+  keys
     .command('revoke')
     .argument('<id>')
     .description('refuse a key from now on; its entry stays')

@@ -219,3 +219,29 @@ describe('keys revoke', () => {
     expect(dir.read('gateway.yaml')).toBe(commented)
   })
 })
+
+describe('keys rotate', () => {
+  test('gives a new secret, keeps the old one for the overlap, and the list says when it was used', async () => {
+    using dir = folder()
+    const old = `gw_${'o'.repeat(43)}`
+    dir.write('gateway.yaml', `auth:\n  keys:\n    - { id: ci, key: ${old}, consumerId: ci }\n`)
+    const { code, stdout } = await dir.run(['keys', 'rotate', 'ci', '--overlap', '2h'])
+    expect(code).toBe(0)
+    const [key = ''] = stdout.match(/gw_[A-Za-z0-9_-]{43}/) ?? []
+    const headers = (secret: string) => ({
+      method: 'POST',
+      url: 'http://gateway.test/mcp',
+      headers: { 'x-api-key': secret },
+    })
+    const later = createApiKeys({ keys: keysOf(dir), clock: () => Date.now() + 3 * 3_600_000 })
+    const now = createApiKeys({ keys: keysOf(dir) })
+    expect([now.authenticate(headers(key)), now.authenticate(headers(old))]).toMatchObject([
+      { keyId: 'ci' },
+      { keyId: 'ci' },
+    ])
+    expect(later.authenticate(headers(key))).toMatchObject({ keyId: 'ci' })
+    expect(() => later.authenticate(headers(old))).toThrow(/expired/)
+    expect((await dir.run(['keys', 'rotate', 'nobody'])).code).toBe(1)
+    expect((await dir.run(['keys', 'rotate', 'ci', '--overlap', 'soon'])).stderr).toContain('--overlap must be')
+  })
+})

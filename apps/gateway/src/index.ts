@@ -3,3 +3,4 @@ export { configJsonSchema, ConfigError, parseConfig, type Config, type ServerCon
 export { startGateway, type GatewayOptions, type RunningGateway } from './gateway.ts'
 export { createLogger, type Logger } from './log.ts'
 export { readPolicySections } from './policy-config.ts'
+export { readKeyUse } from './key-use.ts'

@@ -32,6 +32,7 @@ import {
 } from '@mcp-gateway/auth'
 import type { AuthConfig, WalletsConfig } from './auth-config.ts'
 import type { Config } from './config.ts'
+import { openKeyUse } from './key-use.ts'
 
 /** What people do with their wallets, besides calling. */
 export type WalletDesk = {
@@ -60,7 +61,8 @@ export type DoorsOptions = {
 type Stores = { readonly replay: ReplayStore; readonly tokens: WalletTokenStore }
 
 export function createDoorsOpener({ database, enforceSignatures }: DoorsOptions): DoorsOpener {
-  const closers: (() => void)[] = []
+  const uses = openKeyUse(database)
+  const closers: (() => void)[] = [() => uses[Symbol.dispose]()]
   let opened: Stores | undefined
 
   const openStores = async (redis: string | undefined): Promise<Stores> => {
@@ -79,7 +81,7 @@ export function createDoorsOpener({ database, enforceSignatures }: DoorsOptions)
           : await openDesk(auth, auth.wallets, publicUrl, await openStores(auth.redis), { database, enforceSignatures })
       const certificates = certificatesOf(auth)
       const oidc = oidcOf(config)
-      const schemes: (Scheme | undefined)[] = [desk?.signed, certificates, createApiKeys({ keys: auth.keys }), ...(desk?.bearers ?? []), oidc] // prettier-ignore
+      const schemes: (Scheme | undefined)[] = [desk?.signed, certificates, createApiKeys({ keys: auth.keys, onUse: uses.note }), ...(desk?.bearers ?? []), oidc] // prettier-ignore
       const { authenticate } = createAuthenticator({
         schemes: schemes.flatMap((scheme) => scheme ?? []).map((scheme) => withScopes(scheme, auth.scopes)),
       })
@@ -128,6 +130,7 @@ export function checkAuth({
   const name = 'tokens and signatures are made for one name of this gateway: set "publicUrl"'
   if (auth.oidc.length > 0 && publicUrl === undefined) problems.push({ path: ['auth', 'oidc'], message: name })
   if (auth.wallets !== undefined && publicUrl === undefined) problems.push({ path: ['auth', 'wallets'], message: name })
+  attempt(['keys'], () => createApiKeys({ keys: auth.keys }))
   attempt(['oidc'], () => createOidc({ issuers: auth.oidc, audience: 'https://gateway.invalid/mcp' }))
   attempt(['certificates'], () => certificatesOf(auth))
   const { wallets } = auth

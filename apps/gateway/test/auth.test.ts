@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client'
 import { createSignerClient } from '@slicekit/erc8128'
-import { parseConfig, startGateway } from '@mcp-gateway/gateway'
+import { parseConfig, readKeyUse, startGateway } from '@mcp-gateway/gateway'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createBrowser, createPerson } from '../../../packages/auth/test/support/browser.ts'
@@ -303,4 +303,14 @@ it('a rotated key’s predecessor is good until its time', async () => {
   expect(await status(rotated('2090-01-01'), KEY)).toBe(200)
   expect(await status(rotated('2090-01-01'), `${KEY}2`)).toBe(200)
   expect(await status(rotated('2020-01-01'), KEY)).toBe(401)
+})
+
+it('notes when a key was last used, and keeps it', async () => {
+  using place = folder()
+  const from = Date.now()
+  {
+    await using gateway = await gatewayWith({ auth: KEYS, servers: [echoServer('one')] }, place.database)
+    await send(gateway, '/mcp/server/one', call('echo', `Bearer ${KEY}`))
+  }
+  expect(readKeyUse(place.database).get('test')).toBeGreaterThanOrEqual(from)
 })

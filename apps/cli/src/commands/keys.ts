@@ -1,8 +1,9 @@
 /** `keys create|list|revoke`: API keys in the configuration file. Only their hashes are stored. */
 import { randomBytes } from 'node:crypto'
 import { generateApiKey } from '@mcp-gateway/auth'
+import { readKeyUse } from '@mcp-gateway/gateway'
 import { append, entriesOf, openConfig, save, setField, type Entry } from '../config-document.ts'
-import { shown } from '../config-file.ts'
+import { databaseOf, shown } from '../config-file.ts'
 import { reply, table, type Context } from '../context.ts'
 import { CliError } from '../errors.ts'
 
@@ -15,7 +16,7 @@ export type CreateKeyOptions = {
   readonly expires?: string
 }
 
-const RESTART = 'A gateway that is running takes the change when it is started again.'
+const RELOADED = 'A gateway that is running takes the change over at once.'
 
 export function createKey(context: Context, { name, consumerId, roles, id, expires }: CreateKeyOptions): void {
   const document = openConfig(context)
@@ -34,12 +35,13 @@ export function createKey(context: Context, { name, consumerId, roles, id, expir
   append(document, 'keys', entry)
   save(context, document)
   const file = shown(context, document.file)
-  const text = `${key}\n\n  This is the key "${entry.id}" of ${consumerId}, shown this once: ${file} has only its hash.\n  ${RESTART}`
+  const text = `${key}\n\n  This is the key "${entry.id}" of ${consumerId}, shown this once: ${file} has only its hash.\n  ${RELOADED}`
   reply(context, { ...entry, key, config: document.file }, text)
 }
 
 export function listKeys(context: Context): void {
   const document = openConfig(context)
+  const uses = readKeyUse(databaseOf(document.file))
   const keys = entriesOf(document, 'keys').map((entry) => ({
     id: String(entry['id']),
     name: String(entry['name'] ?? entry['id']),
@@ -49,8 +51,9 @@ export function listKeys(context: Context): void {
     ...(entry['expiresAt'] !== undefined && {
       expiresAt: new Date(entry['expiresAt'] as string | number).toISOString(),
     }),
+    ...lastUsed(uses.get(String(entry['id']))),
   }))
-  const rows = keys.map(({ id, name, consumerId, roles, enabled, expiresAt }) => {
+  const rows = keys.map(({ id, name, consumerId, roles, enabled, expiresAt, lastUsedAt }) => {
     const expired = expiresAt !== undefined && Date.parse(expiresAt) <= Date.now()
     return [
       id,
@@ -59,13 +62,14 @@ export function listKeys(context: Context): void {
       roles.join(','),
       enabled ? (expired ? 'expired' : 'enabled') : 'revoked',
       expiresAt ?? '',
+      lastUsedAt ?? '',
     ]
   })
   const text = rows.length === 0 ? `${shown(context, document.file)} has no keys.` : table([header, ...rows])
   reply(context, { keys }, text)
 }
 
-const header = ['ID', 'NAME', 'CONSUMER', 'ROLES', 'STATE', 'EXPIRES']
+const header = ['ID', 'NAME', 'CONSUMER', 'ROLES', 'STATE', 'EXPIRES', 'LAST USED']
 
 /** The entry stays, disabled: what a key did remains attributable to it. */
 export function revokeKey(context: Context, id: string): void {
@@ -77,21 +81,39 @@ export function revokeKey(context: Context, id: string): void {
   }
   setField(document, 'keys', id, 'enabled', false)
   save(context, document)
-  reply(context, { id, enabled: false, config: document.file }, `Revoked "${id}". ${RESTART}`)
+  reply(context, { id, enabled: false, config: document.file }, `Revoked "${id}". ${RELOADED}`)
+}
+
+/** The old secret stays good for `overlap`, so that whoever has it can be given the new one in peace. */
+export function rotateKey(context: Context, id: string, { overlap }: { readonly overlap: string }): void {
+  const document = openConfig(context)
+  const entry = entriesOf(document, 'keys').find((known) => known['id'] === id)
+  if (entry === undefined) throw new CliError('CLI_NOT_FOUND', `there is no key "${id}" in ${shown(context, document.file)}`) // prettier-ignore
+  const { key, hash } = generateApiKey()
+  const until = parseExpiry(overlap, Date.now(), '--overlap')
+  setField(document, 'keys', id, 'previous', { key: String(entry['key']), expiresAt: until })
+  setField(document, 'keys', id, 'key', hash)
+  save(context, document)
+  const text = `${key}\n\n  This is the new key "${id}", shown this once. The one before it is good until ${until}.\n  ${RELOADED}`
+  reply(context, { id, key, previousUntil: until, config: document.file }, text)
+}
+
+function lastUsed(at: number | undefined): { readonly lastUsedAt?: string } {
+  return at === undefined ? {} : { lastUsedAt: new Date(at).toISOString() }
 }
 
 /** A date with or without a time, or a number of days or hours from now. As ISO text, for people who read the file. */
-function parseExpiry(text: string, now: number): string {
+function parseExpiry(text: string, now: number, option = '--expires'): string {
   const span = /^(\d{1,5})([dh])$/.exec(text)
   const time = span === null ? Date.parse(text) : now + Number(span[1]) * (span[2] === 'd' ? 86_400_000 : 3_600_000)
   const isDate = span !== null || /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/.test(text)
   if (!isDate || Number.isNaN(time)) {
     throw new CliError(
       'CLI_USAGE',
-      `--expires must be a date (2027-01-31), a time with a zone, or 30d or 12h; not "${text}"`,
+      `${option} must be a date (2027-01-31), a time with a zone, or 30d or 12h; not "${text}"`,
     )
   }
-  if (time <= now) throw new CliError('CLI_USAGE', `--expires ${text} is in the past`)
+  if (time <= now) throw new CliError('CLI_USAGE', `${option} ${text} is in the past`)
   return new Date(time).toISOString()
 }
 
