@@ -1,7 +1,6 @@
 // Who is calling, at a gateway as it is configured: tokens of a real OpenID provider, wallets, signed requests, certificates.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { request as httpsRequest } from 'node:https'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client'
@@ -12,16 +11,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createBrowser, createPerson } from '../../../packages/auth/test/support/browser.ts'
 import { CLIENT_AUTH, issue, SERVER_AUTH } from '../../../packages/auth/test/support/certificates.ts'
 import { startIssuer, type Issuer } from '../../../packages/auth/test/support/issuer.ts'
+import { freePort } from '../../../test/support/free-port.ts'
 import { entriesIn, folder } from './ledger-support.ts'
 import { echoServer, gatewayWith, KEY, KEYS, modern, send } from './support.ts'
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise<void>((resolve) => server.close(() => resolve()))
-  return port
-}
 
 const call = (tool: string, authorization: string) => {
   const request = modern('tools/call', { name: tool, arguments: {} })

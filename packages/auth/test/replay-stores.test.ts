@@ -21,9 +21,9 @@ import { replayStoreCases } from '@mcp-gateway/auth/testing'
 import fc from 'fast-check'
 import type { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startPostgres, type Server } from './support/postgres.ts'
+import { startPostgres, type Server } from '../../audit-chain/test/support/postgres.ts'
 import { sign, signer } from './support/sign.ts'
-import { connect, redisMissing, startRedis, type RedisServer } from './support/redis.ts'
+import { connect, redisMissing, startRedis, type RedisServer } from '../../policy/test/support/redis.ts'
 
 const HOUR_MS = 3_600_000
 

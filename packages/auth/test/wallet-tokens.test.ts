@@ -19,7 +19,7 @@ import { createPostgresWalletTokenStore, migratePostgresWalletTokens } from '@mc
 import { createSqliteWalletTokenStore } from '@mcp-gateway/auth/stores/sqlite'
 import { walletTokenStoreCases } from '@mcp-gateway/auth/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startPostgres, type Server } from './support/postgres.ts'
+import { startPostgres, type Server } from '../../audit-chain/test/support/postgres.ts'
 import { signer, stranger } from './support/sign.ts'
 
 describe('in memory', () => {
