@@ -8,7 +8,7 @@ import { HASH_BYTES } from './hash.ts'
 
 const VALUE_LENGTH_BYTES = 4
 
-export function packFields(fields: readonly Disclosure[]): Buffer {
+function packFields(fields: readonly Disclosure[]): Buffer {
   const sized = fields.map((field) => ({ ...field, sizeBytes: field.value.length }))
   const packed = Buffer.allocUnsafe(packedSize(sized))
   let at = 0
