@@ -8,6 +8,7 @@ import type { Context } from './context.ts'
 import { CliError } from './errors.ts'
 import { exitCodes, exitCodesHelp, type ExitCode } from './exit-codes.ts'
 import { addAuditCommands } from './program-audit.ts'
+import { addKeyCommands } from './program-keys.ts'
 import { addPolicyCommands } from './program-policy.ts'
 
 export type World = Omit<Context, 'config' | 'json'> & { readonly pipes: Pipes }
@@ -50,7 +51,7 @@ export async function run(args: readonly string[], world: World): Promise<ExitCo
   }
   addLifeCommands(program, contextOf, world.pipes)
   addServerCommands(program, contextOf)
-  addKeyCommands(program, contextOf)
+  addKeyCommands(program, contextOf, examples, words)
   addToolCommands(program, contextOf)
   addClientCommands(program, contextOf)
   addAuditCommands(program, contextOf, examples)
@@ -212,50 +213,6 @@ function addServerCommands(program: Command, contextOf: ContextOf): void {
     .action(async (id, options, command) => {
       const { testServer } = await import('./commands/servers.ts')
       await testServer(contextOf(command), { ...options, ...(id !== undefined && { id }) })
-    })
-}
-
-function addKeyCommands(program: Command, contextOf: ContextOf): void {
-  const keys = program.command('keys').description('the API keys in the configuration')
-  keys
-    .command('create')
-    .argument('<name>', 'what a person calls it')
-    .argument('<consumer>', 'who is behind it')
-    .argument('[roles]', 'separated by commas', words, [])
-    .description('make a key; it is shown once, and only its hash is stored')
-    .option('--expires <when>', 'a date, a time with a zone, or a span: 30d, 12h')
-    .option('--id <id>', 'name of the key for `keys revoke` (made up when not given)')
-    .addHelpText('after', examples('keys create "My Agent" agent-1 reader,writer', 'keys create CI ci --expires 30d'))
-    .action(async (name, consumerId, roles, options, command) => {
-      const { createKey } = await import('./commands/keys.ts')
-      createKey(contextOf(command), { ...options, name, consumerId, roles })
-    })
-  keys
-    .command('list')
-    .description('list them, without secrets')
-    .addHelpText('after', examples('keys list', 'keys list --json'))
-    .action(async (_, command) => {
-      const { listKeys } = await import('./commands/keys.ts')
-      listKeys(contextOf(command))
-    })
-  keys
-    .command('rotate')
-    .argument('<id>')
-    .description('make a new secret for a key; the old one stays good for a while')
-    .option('--overlap <span>', 'for how long: 24h, 7d, or until a date', '24h')
-    .addHelpText('after', examples('keys rotate key-1f3a90bc', 'keys rotate ci --overlap 7d'))
-    .action(async (id, options, command) => {
-      const { rotateKey } = await import('./commands/keys.ts')
-      rotateKey(contextOf(command), id, options)
-    })
-  keys
-    .command('revoke')
-    .argument('<id>')
-    .description('refuse a key from now on; its entry stays')
-    .addHelpText('after', examples('keys revoke key-1f3a90bc'))
-    .action(async (id, _, command) => {
-      const { revokeKey } = await import('./commands/keys.ts')
-      revokeKey(contextOf(command), id)
     })
 }
 

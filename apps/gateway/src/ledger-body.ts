@@ -3,7 +3,6 @@
  * a person is cut out before it is written.
  */
 import { createHash } from 'node:crypto'
-import type { JsonObject as Facts } from '@mcp-gateway/audit-chain'
 import { PolicyError, type Redactor } from '@mcp-gateway/policy'
 
 export type Keeping = 'full' | 'redacted' | 'hash'
@@ -15,7 +14,7 @@ export type BodyRules = {
   readonly redactor: () => Redactor
 }
 
-type Entry = { readonly facts: Record<string, Facts[string]>; readonly fields: Record<string, string | Uint8Array> }
+export type Kept = { readonly facts: Record<string, number>; readonly fields: Record<string, string | Uint8Array> }
 
 /** Past a cut nothing tells a secret from its first half, so this much before it goes as well. */
 const MARGIN_CHARS = 1024
@@ -26,7 +25,7 @@ export function keepBody(
   value: unknown,
   at: { readonly server: string; readonly tool: string },
   rules: BodyRules,
-  { facts, fields }: Entry,
+  { facts, fields }: Kept,
 ): void {
   const how = field === 'arguments' ? rules.arguments : rules.responses
   const text = JSON.stringify(value)
@@ -37,6 +36,10 @@ export function keepBody(
     how === 'redacted' ? redacted(value, text, sizeBytes > max ? max : undefined, rules.redactor(), at) : text
   if (how === 'hash' || kept === undefined) {
     fields[`${field}Hash`] = `sha256:${createHash('sha256').update(text).digest('hex')}`
+    return
+  }
+  if (kept === text && sizeBytes <= max) {
+    fields[field] = text
     return
   }
   // Cut before it is copied: a result may have 16 MiB.
@@ -57,6 +60,8 @@ function redacted(
   if (!rules.isActive) return text
   try {
     if (max === undefined) {
+      // What most calls say holds nothing, and is told by a look at the text: 0.5 µs instead of 2 for 80 bytes.
+      if (rules.isClean(text)) return text
       const rest = rules.value(value).value
       return rest === value ? text : JSON.stringify(rest)
     }

@@ -1,7 +1,9 @@
 /** Which rules of redaction are about a call, compiled and remembered. */
 import { compileGlobs } from '../glob.ts'
+import { createPrescan } from './clean.ts'
 import { parseFieldPath } from './fields.ts'
 import { compilePattern, type NamedPattern } from './patterns.ts'
+import { looksOf } from './scanner.ts'
 import { DETECTORS, type Detector } from './span.ts'
 import { createTextStream, redactText, type Findings, type TextRules } from './text.ts'
 import { createValueRedactor } from './value.ts'
@@ -50,6 +52,11 @@ export type CallRedactor = {
   /** Redacts a parsed value. @throws PolicyError POLICY_VALUE_TOO_DEEP */
   readonly value: (value: unknown) => Redacted
   readonly text: (text: string) => Redacted<string>
+  /**
+   * Whether `value` would find nothing in what `JSON.stringify` wrote as this text. `false`: perhaps. For 80 bytes
+   * 0.5 µs, and `value` takes 2.
+   */
+  readonly isClean: (json: string) => boolean
   /** For a text that comes in chunks. */
   readonly stream: () => RedactionStream
 }
@@ -81,7 +88,11 @@ export function createRedactor(rules: readonly RedactionRule[] = DEFAULT_REDACTI
 
   return {
     forCall(server, tool, passage, named = []) {
-      const key = JSON.stringify([server, tool, passage, named])
+      // Without names, which is nearly always, joining is a fifth of the cost; the length keeps the two names apart.
+      const key =
+        named.length === 0
+          ? `${passage} ${server.length} ${server} ${tool}`
+          : JSON.stringify([server, tool, passage, named])
       let redactor = remembered.get(key)
       if (redactor === undefined) {
         const about = compiled.filter(
@@ -91,9 +102,10 @@ export function createRedactor(rules: readonly RedactionRule[] = DEFAULT_REDACTI
             one.server(server) &&
             one.tool(tool),
         )
+        const detectors = new Set(about.flatMap(({ rule }) => rule.detectors))
         redactor = createCallRedactor(
           {
-            detectors: new Set(about.flatMap(({ rule }) => rule.detectors)),
+            looks: detectors.size === 0 ? undefined : looksOf(detectors),
             patterns: about.flatMap((one) => one.patterns),
           },
           about.flatMap((one) => one.fields),
@@ -108,10 +120,11 @@ export function createRedactor(rules: readonly RedactionRule[] = DEFAULT_REDACTI
 
 function createCallRedactor(rules: TextRules, fields: ReturnType<typeof parseFieldPath>[]): CallRedactor {
   const redactValue = createValueRedactor({ ...rules, fields })
-  const isActive = rules.detectors.size > 0 || rules.patterns.length > 0 || fields.length > 0
+  const isActive = rules.looks !== undefined || rules.patterns.length > 0 || fields.length > 0
   const told = (findings: Findings): Readonly<Record<string, number>> => Object.fromEntries(findings)
   return {
     isActive,
+    isClean: createPrescan({ ...rules, fields }),
     value(value) {
       const findings: Findings = new Map()
       return { value: isActive ? redactValue(value, findings) : value, findings: told(findings) }

@@ -33,8 +33,8 @@ const DASH = 45
 const COLON = 58
 const UPPER_Z = 90
 
-/** One pass over a text: what is looked for, and where the next @ and the next colon are. */
-type Pass = Source & {
+/** What is looked for, read from a set of detectors once: seven look-ups cost as much as scanning a short text. */
+export type Looks = {
   readonly enabled: ReadonlySet<Detector>
   readonly numbers: boolean
   readonly email: boolean
@@ -42,8 +42,16 @@ type Pass = Source & {
   readonly ip: boolean
   readonly iban: boolean
   readonly secret: boolean
-  nextAt: number
-  nextColon: number
+}
+
+/** One pass over a text: what is looked for, and where the next @ and the next colon are. */
+type Pass = Source & { readonly looks: Looks; nextAt: number; nextColon: number }
+
+export function looksOf(enabled: ReadonlySet<Detector>): Looks {
+  const has = (detector: Detector): boolean => enabled.has(detector)
+  const numbers = has('ssn') || has('credit_card') || has('phone') || has('ip')
+  const others = { email: has('email'), phone: has('phone'), ip: has('ip'), iban: has('iban'), secret: has('secret') }
+  return { enabled, numbers, ...others }
 }
 
 /**
@@ -51,17 +59,8 @@ type Pass = Source & {
  * @param isFresh whether a span ended at `from`
  * @returns where to go on when there is more text: everything before is decided
  */
-export function scan(
-  { text, isFinal }: Source,
-  from: number,
-  isFresh: boolean,
-  enabled: ReadonlySet<Detector>,
-  spans: Span[],
-): number {
-  const has = (detector: Detector): boolean => enabled.has(detector)
-  const numbers = has('ssn') || has('credit_card') || has('phone') || has('ip')
-  const others = { email: has('email'), phone: has('phone'), ip: has('ip'), iban: has('iban'), secret: has('secret') }
-  const pass: Pass = { text, isFinal, enabled, numbers, ...others, nextAt: -1, nextColon: -1 }
+export function scan({ text, isFinal }: Source, from: number, isFresh: boolean, looks: Looks, spans: Span[]): number {
+  const pass: Pass = { text, isFinal, looks, nextAt: -1, nextColon: -1 }
   let previous = isFresh || from === 0 ? 0 : flagsAt(text, from - 1)
   let index = from
   while (index < text.length) {
@@ -89,21 +88,21 @@ export function scan(
 
 /** At the first letter, digit or `_` of a word. */
 function matchWord(pass: Pass, index: number, flags: number, previous: number): Found {
-  const { text } = pass
-  if (pass.email && !(previous & ATOM)) {
+  const { text, looks } = pass
+  if (looks.email && !(previous & ATOM)) {
     const found = matchAddress(pass, index)
     if (found !== undefined) return found
   }
   if (flags & DIGIT) {
-    const found = pass.numbers ? matchNumber(pass, index, pass.enabled) : undefined
+    const found = looks.numbers ? matchNumber(pass, index, looks.enabled) : undefined
     if (found !== undefined) return found
   } else {
-    const found = pass.secret ? matchSecret(pass, index) : undefined
+    const found = looks.secret ? matchSecret(pass, index) : undefined
     if (found !== undefined) return found
-    const iban = pass.iban && text.charCodeAt(index) <= UPPER_Z ? matchIban(pass, index) : undefined
+    const iban = looks.iban && text.charCodeAt(index) <= UPPER_Z ? matchIban(pass, index) : undefined
     if (iban !== undefined) return iban
   }
-  if (!pass.ip || !(flags & HEX) || !isHexStart(text, index, previous)) return undefined
+  if (!looks.ip || !(flags & HEX) || !isHexStart(text, index, previous)) return undefined
   if (pass.nextColon < index) pass.nextColon = orEnd(text.indexOf(':', index), text)
   // A group has at most four digits.
   return pass.nextColon - index <= 4 ? matchIpv6(pass, index) : undefined
@@ -111,16 +110,16 @@ function matchWord(pass: Pass, index: number, flags: number, previous: number): 
 
 /** At anything else that something begins with. */
 function matchSign(pass: Pass, index: number, flags: number, previous: number): Found {
-  const { text } = pass
+  const { text, looks } = pass
   const code = text.charCodeAt(index)
-  if (pass.email && flags & ATOM && !(previous & ATOM)) {
+  if (looks.email && flags & ATOM && !(previous & ATOM)) {
     const found = matchAddress(pass, index)
     if (found !== undefined) return found
   }
-  if (code === PLUS) return pass.phone && !(previous & WORD) ? matchPlus(pass, index) : undefined
-  if (code === PARENTHESIS) return pass.phone ? matchParenthesis(pass, index) : undefined
-  if (code === DASH) return pass.secret && text.charCodeAt(index - 1) !== DASH ? matchPem(pass, index) : undefined
-  return code === COLON && pass.secret && isUrlStart(pass, index) ? matchUrlPassword(pass, index) : undefined
+  if (code === PLUS) return looks.phone && !(previous & WORD) ? matchPlus(pass, index) : undefined
+  if (code === PARENTHESIS) return looks.phone ? matchParenthesis(pass, index) : undefined
+  if (code === DASH) return looks.secret && text.charCodeAt(index - 1) !== DASH ? matchPem(pass, index) : undefined
+  return code === COLON && looks.secret && isUrlStart(pass, index) ? matchUrlPassword(pass, index) : undefined
 }
 
 /** The next @ is found faster than looked for at every word. */

@@ -89,6 +89,9 @@ export function matchSecret(source: Source, start: number): Found {
   const { text, isFinal } = source
   // One letter at the end: everything begins like this.
   if (start + 1 >= text.length) return isFinal ? undefined : NEED_MORE
+  const [first, second] = [text.charCodeAt(start), text.charCodeAt(start + 1)]
+  // A table is asked in a fifth of the time that a map takes, and most words begin like no secret.
+  if (first >= 128 || second >= 128 || STARTS[first * 128 + second] === 0) return undefined
   const key = keyAt(text, start)
   // Behind a hyphen it is the middle of a run that was looked at from its start.
   if (key === JWT_START && text[start - 1] !== '-') return matchJwt(source, start)

@@ -1,10 +1,14 @@
 /** Redacting a text, whole or in chunks; both give the same. */
 import { endOfLine, MAX_LINE_CHARS, replaceInLine, type CompiledPattern } from './patterns.ts'
-import { LOOK_BEHIND_CHARS, scan } from './scanner.ts'
-import type { Detector, Span } from './span.ts'
+import { LOOK_BEHIND_CHARS, scan, type Looks } from './scanner.ts'
+import type { Span } from './span.ts'
 
 /** What to look for in texts. */
-export type TextRules = { readonly detectors: ReadonlySet<Detector>; readonly patterns: readonly CompiledPattern[] }
+export type TextRules = {
+  /** Undefined without detectors. */
+  readonly looks: Looks | undefined
+  readonly patterns: readonly CompiledPattern[]
+}
 
 /** How often each detector or pattern found something; never what. */
 export type Findings = Map<string, number>
@@ -21,17 +25,17 @@ export function placeholder(name: string): string {
   return `[REDACTED ${name}]`
 }
 
-export function redactText(text: string, { detectors, patterns }: TextRules, findings: Findings): string {
+export function redactText(text: string, { looks, patterns }: TextRules, findings: Findings): string {
   const own = patterns.length > 0 ? replaceLines(text, patterns, findings) : text
-  if (detectors.size === 0) return own
+  if (looks === undefined) return own
   const spans: Span[] = []
-  scan({ text: own, isFinal: true }, 0, true, detectors, spans)
+  scan({ text: own, isFinal: true }, 0, true, looks, spans)
   return spans.length === 0 ? own : replaceSpans(own, 0, own.length, spans, findings)
 }
 
-export function createTextStream({ detectors, patterns }: TextRules, findings: Findings): TextStream {
+export function createTextStream({ looks, patterns }: TextRules, findings: Findings): TextStream {
   const lines = patterns.length > 0 ? createLineStream(patterns, findings) : undefined
-  const found = detectors.size > 0 ? createScanStream(detectors, findings) : undefined
+  const found = looks && createScanStream(looks, findings)
   const scanned = (text: string): string => found?.push(text) ?? text
   return {
     push: (chunk) => scanned(lines?.push(chunk) ?? chunk),
@@ -39,7 +43,7 @@ export function createTextStream({ detectors, patterns }: TextRules, findings: F
   }
 }
 
-function createScanStream(detectors: ReadonlySet<Detector>, findings: Findings): TextStream {
+function createScanStream(looks: Looks, findings: Findings): TextStream {
   /** LOOK_BEHIND_CHARS of what is decided, then what is not. */
   let buffer = ''
   let decided = 0
@@ -47,7 +51,7 @@ function createScanStream(detectors: ReadonlySet<Detector>, findings: Findings):
   let isFresh = true
   const advance = (isFinal: boolean): string => {
     const spans: Span[] = []
-    let next = scan({ text: buffer, isFinal }, decided, isFresh, detectors, spans)
+    let next = scan({ text: buffer, isFinal }, decided, isFresh, looks, spans)
     // Half of a character is nothing that anybody could send on.
     if (!isFinal && next > decided && isHighSurrogate(buffer, next - 1) && spans.at(-1)?.end !== next) next--
     isFresh = next === decided ? isFresh : spans.at(-1)?.end === next

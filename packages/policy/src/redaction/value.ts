@@ -6,7 +6,7 @@ import { placeholder, redactText, type Findings, type TextRules } from './text.t
 export type ValueRules = TextRules & { readonly fields: readonly FieldPath[] }
 
 /** What the wire accepts, and more. */
-const MAX_DEPTH = 256
+export const MAX_DEPTH = 256
 /** JSON inside a text, as tools return it; a longer one is redacted as a text. */
 const MAX_NESTED_JSON_CHARS = 4_000_000
 
