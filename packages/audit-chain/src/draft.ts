@@ -4,9 +4,9 @@
  * hurts its own caller and not the batch.
  */
 import { canonicalizeExact, type JsonObject } from './canonical-json.ts'
-import { commitTo, type Disclosure } from './commitment.ts'
+import { commitTo } from './commitment.ts'
 import { AuditError } from './errors.ts'
-import { packFields } from './field-pack.ts'
+import { packedSize, startField } from './field-pack.ts'
 import { HASH_BYTES, MAX_LEAF_BYTES } from './hash.ts'
 import type { Erasure } from './store.ts'
 
@@ -64,9 +64,8 @@ export function createDraft(input: EntryInput, context: DraftContext, erasures: 
   const { type, id = context.newId(), subject, attachment } = input
   if (!TYPE.test(type)) throw invalid(`"${type}" is no type: lower case, digits, ".", "_", "-", at most 64`)
   if (!ID.test(id)) throw invalid(`"${id}" is no id: at most 64 of A-Z a-z 0-9 . _ : -`)
-  const fields = disclosuresOf(input, context)
   // Members in the order of RFC 8785. Names, ids and types have no character that JSON would escape.
-  const commit = fields.length === 0 ? '' : `"commit":${commitmentsOf(fields)},`
+  const { packed, commit } = commitFields(fieldsOf(input, context.maxFieldsBytes), context.random)
   const facts = input.facts === undefined ? '' : `"facts":${canonicalizeExact(input.facts)},`
   const beforePrev = `,${commit}${facts}"id":"${id}","log":${context.quotedOrigin},"prev":"`
   const afterTime = `","type":"${type}","v":1}`
@@ -77,41 +76,61 @@ export function createDraft(input: EntryInput, context: DraftContext, erasures: 
       `an entry has at most ${MAX_LEAF_BYTES} bytes; put long values into fields`,
     )
   }
-  const packed = fields.length === 0 ? undefined : packFields(fields)
   const sizeBytes = leafBytes + (packed?.length ?? 0)
   return { id, beforePrev, afterTime, subject, fields: packed, erasures, attachment, sizeBytes }
 }
 
-function disclosuresOf({ fields = {}, subject }: EntryInput, { random, maxFieldsBytes }: DraftContext): Disclosure[] {
-  const list: Disclosure[] = []
-  let sizeBytes = 0
-  const add = (name: string, content: string | Uint8Array): void => {
-    if (!NAME.test(name)) throw invalid(`"${name}" is no field name`)
-    if (typeof content === 'string' && !content.isWellFormed()) throw invalid(`field ${name} has a lone surrogate`)
-    const value = typeof content === 'string' ? Buffer.from(content) : content
-    sizeBytes += value.length
-    list.push({ name, value, key: random(HASH_BYTES) })
-  }
+type Field = { readonly name: string; readonly content: string | Uint8Array; readonly sizeBytes: number }
+
+/** Checked, and in the order of their names. */
+function fieldsOf({ fields = {}, subject }: EntryInput, maxFieldsBytes: number): Field[] {
+  const list: Field[] = []
+  let total = 0
   for (const name in fields) {
     if (name === 'subject') throw invalid('the field "subject" is written from the subject')
-    add(name, fields[name] as string | Uint8Array)
+    if (!NAME.test(name)) throw invalid(`"${name}" is no field name`)
+    const field = fieldOf(name, fields[name] as string | Uint8Array)
+    total += field.sizeBytes
+    list.push(field)
   }
   if (subject !== undefined) {
     if (!SUBJECT.test(subject)) throw invalid('a subject has 1 to 256 characters, and no control characters')
-    add('subject', subject)
+    const field = fieldOf('subject', subject)
+    total += field.sizeBytes
+    list.push(field)
   }
   if (list.length > MAX_FIELDS) throw invalid(`more than ${MAX_FIELDS} fields`)
-  if (sizeBytes > maxFieldsBytes) {
-    throw new AuditError(
-      'AUDIT_ENTRY_TOO_LARGE',
-      `the fields have ${sizeBytes} bytes, maxFieldsBytes is ${maxFieldsBytes}`,
-    )
+  if (total > maxFieldsBytes) {
+    throw new AuditError('AUDIT_ENTRY_TOO_LARGE', `the fields have ${total} bytes, maxFieldsBytes is ${maxFieldsBytes}`)
   }
   return list.sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-function commitmentsOf(fields: readonly Disclosure[]): string {
-  return `{${fields.map(({ name, key, value }) => `"${name}":"${commitTo(key, value)}"`).join(',')}}`
+function fieldOf(name: string, content: string | Uint8Array): Field {
+  if (typeof content !== 'string') return { name, content, sizeBytes: content.length }
+  if (!content.isWellFormed()) throw invalid(`field ${name} has a lone surrogate`)
+  return { name, content, sizeBytes: Buffer.byteLength(content) }
+}
+
+/** Each field goes into the packed form at once, and its commitment is made from there: no copy of its own. */
+function commitFields(
+  fields: readonly Field[],
+  random: DraftContext['random'],
+): { readonly packed: Buffer | undefined; readonly commit: string } {
+  if (fields.length === 0) return { packed: undefined, commit: '' }
+  const packed = Buffer.allocUnsafe(packedSize(fields))
+  let commit = ''
+  let at = 0
+  for (const { name, content, sizeBytes } of fields) {
+    const key = random(HASH_BYTES)
+    at = startField(packed, at, name, key, sizeBytes)
+    if (typeof content === 'string') packed.write(content, at)
+    else packed.set(content, at)
+    const value = packed.subarray(at, at + sizeBytes)
+    commit += `${commit === '' ? '' : ','}"${name}":"${commitTo(key, value)}"`
+    at += sizeBytes
+  }
+  return { packed, commit: `"commit":{${commit}},` }
 }
 
 function invalid(message: string): AuditError {

@@ -79,15 +79,16 @@ export function createGroupCommit<T, R>(
       if (count === limits.maxBatchEntries || (count > 0 && sizeBytes > limits.maxBatchBytes)) break
       count += 1
     }
-    const batch = queue.slice(0, count)
-    queue = queue.slice(count)
+    const batch = queue
+    queue = batch.splice(count)
     return batch
   }
 
   const commitAll = async (batch: readonly Waiting<T, R>[]): Promise<void> => {
     try {
       const results = await commit(batch.map(({ item }) => item))
-      for (const [i, { resolve }] of batch.entries()) resolve(results[i] as R)
+      // By index: an iterator of entries makes an array for each.
+      for (let i = 0; i < batch.length; i += 1) batch[i]?.resolve(results[i] as R)
     } catch (error) {
       // Nothing was written. One caller's id, or attachment, must not cost the others their entries: found out one by one.
       if (batch.length > 1 && isOnesFault(error)) {

@@ -26,6 +26,18 @@ export function leafHash(leaf: Uint8Array): Buffer {
   return sha256(leafInput.subarray(0, leaf.length + 1))
 }
 
+/** The bytes of a leaf's text, and their `leafHash`: written once, behind the byte that the hash begins with. */
+export function writeLeaf(text: string): { readonly leaf: Buffer; readonly hash: Buffer } {
+  // At most three bytes for each UTF-16 code unit; a draft has checked that it is no longer.
+  const sizeBytes = leafInput.write(text, 1)
+  if (text.length * 3 > MAX_LEAF_BYTES && Buffer.byteLength(text) !== sizeBytes) {
+    const leaf = Buffer.from(text)
+    return { leaf, hash: leafHash(leaf) }
+  }
+  const input = Buffer.from(leafInput.subarray(0, 1 + sizeBytes))
+  return { leaf: input.subarray(1), hash: sha256(input) }
+}
+
 /** SHA-256(0x01 || left || right). */
 export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   nodeInput.set(left, 1)

@@ -78,7 +78,7 @@ export type AuditLog = AsyncDisposable & {
   readonly readTile: ReadTile
 }
 
-type Item = { readonly draft: Draft }
+const NOTHING_ERASED: readonly Erasure[] = []
 
 /** @throws TypeError for an origin that no note could carry, RangeError for an impossible limit */
 export function openLog(options: LogOptions): AuditLog {
@@ -89,8 +89,7 @@ export function openLog(options: LogOptions): AuditLog {
   const newId = (): string => uuidv7(clock(), pool)
   const context = { quotedOrigin: quote(origin), newId, random: pool, maxFieldsBytes: limits.maxFieldsBytes }
 
-  const commits = createGroupCommit<Item, Receipt>(async (items) => {
-    const drafts = items.map(({ draft }) => draft)
+  const commits = createGroupCommit<Draft, Receipt>(async (drafts) => {
     let entries: readonly SealedEntry[] = []
     await store.append(origin, (head) => {
       const sealed = seal(head, drafts, clock())
@@ -100,13 +99,13 @@ export function openLog(options: LogOptions): AuditLog {
     return entries.map(({ seq, id, leafHash, at }) => ({ origin, seq, id, leafHash, at }))
   }, limits)
 
-  const write = async (input: EntryInput, erasures: readonly Erasure[], signal?: AbortSignal): Promise<Receipt> => {
+  const write = (input: EntryInput, erasures: readonly Erasure[], signal?: AbortSignal): Promise<Receipt> => {
     const draft = createDraft(input, context, erasures)
-    return await commits.push({ draft }, draft.sizeBytes, signal)
+    return commits.push(draft, draft.sizeBytes, signal)
   }
   const head = async (): Promise<Head> => (await store.head(origin)) ?? emptyHead(origin)
   const readTile = readTileFrom(store, origin)
-  const erase = createEraser({ store, origin, head, write })
+  const erase = createEraser({ store, origin, head, write: async (...args) => await write(...args) })
 
   const atLeast = async (size: number): Promise<void> => {
     const { size: now } = await head()
@@ -142,9 +141,14 @@ export function openLog(options: LogOptions): AuditLog {
     entries,
     readTile,
     erase,
-    async append(input, { signal } = {}) {
-      if (input.type === 'erasure') throw new AuditError('AUDIT_ENTRY_INVALID', 'only `erase` writes erasures')
-      return await write(input, [], signal)
+    append(input, { signal } = {}) {
+      try {
+        if (input.type === 'erasure') throw new AuditError('AUDIT_ENTRY_INVALID', 'only `erase` writes erasures')
+        // The queue's own promise: an `await` here and one in `write` were 0.4 µs of each entry.
+        return write(input, NOTHING_ERASED, signal)
+      } catch (error) {
+        return Promise.reject(error)
+      }
     },
     entry,
     find: (id) => store.find(origin, id),

@@ -1,6 +1,6 @@
 /** Giving drafts their place: position, previous hash, time, leaf hash, tree. Pure, and run while the head is locked. */
 import type { Draft } from './draft.ts'
-import { HASH_BYTES, leafHash } from './hash.ts'
+import { HASH_BYTES, writeLeaf } from './hash.ts'
 import { createRange } from './range.ts'
 import type { Head, Sealed, SealedEntry, TileNode } from './store.ts'
 
@@ -23,8 +23,7 @@ export function seal(head: Head, drafts: readonly Draft[], now: number): Sealed 
   for (const { id, beforePrev, afterTime, subject, fields, attachment } of drafts) {
     const seq = range.size()
     const prev = Buffer.from(lastHash.buffer, lastHash.byteOffset, HASH_BYTES).toString('hex')
-    const leaf = Buffer.from(`${clk}${beforePrev}${prev}","seq":${seq},"ts":"${ts}${afterTime}`)
-    const hash = leafHash(leaf)
+    const { leaf, hash } = writeLeaf(`${clk}${beforePrev}${prev}","seq":${seq},"ts":"${ts}${afterTime}`)
     range.append(hash, (height, index, node) => {
       if (height % TILE_HEIGHT === 0) nodes.push({ level: height / TILE_HEIGHT, index, hash: node })
     })

@@ -1,11 +1,11 @@
 /** The prepared statements of the writing side. Not drizzle's: on this path its insert takes three times as long. */
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import { emptyHead } from '../head.ts'
-import type { Head } from '../store.ts'
+import type { Head, SealedEntry } from '../store.ts'
 
 export type Statements = {
-  readonly insertEntry: StatementSync
-  readonly insertFields: StatementSync
+  /** Entries and their fields. */
+  insertEntries(log: number, entries: readonly SealedEntry[]): void
   readonly insertNode: StatementSync
   readonly insertCheckpoint: StatementSync
   readonly writeHead: StatementSync
@@ -30,9 +30,16 @@ export function prepareStatements(database: DatabaseSync): Statements {
   const selectFields = database.prepare(
     'select seq, subject, fields from audit_field where log = ? and seq >= ? and seq < ? order by seq limit 1000',
   )
+  const insertEntry = prepareInsert(database, 'audit_entry (log, seq, id, leaf)')
+  const insertFields = prepareInsert(database, 'audit_field (log, seq, subject, fields)')
   return {
-    insertEntry: database.prepare('insert into audit_entry (log, seq, id, leaf) values (?, ?, ?, ?)'),
-    insertFields: database.prepare('insert into audit_field (log, seq, subject, fields) values (?, ?, ?, ?)'),
+    insertEntries(log, entries) {
+      insertEntry(entries, ({ seq, id, leaf }, values) => values.push(log, seq, id, leaf))
+      const withFields = entries.filter(({ fields }) => fields !== undefined)
+      insertFields(withFields, ({ seq, subject = null, fields = null }, values) =>
+        values.push(log, seq, subject, fields),
+      )
+    },
     insertNode: database.prepare('insert into audit_node (log, level, idx, hash) values (?, ?, ?, ?)'),
     insertCheckpoint: database.prepare(
       'insert into audit_checkpoint (log, size, note) values (?, ?, ?) on conflict do nothing',
@@ -59,6 +66,29 @@ export function prepareStatements(database: DatabaseSync): Statements {
       const { log } = insertLog.get(origin, head.lastHash, head.nodes) as { log: number }
       return { key: log, head }
     },
+  }
+}
+
+/** Rows of one statement: with 32 of them an entry and its fields cost 2.7 µs in batches of 256, and 3.7 with one. */
+const ROWS = [32, 8, 1] as const
+
+type Insert = (entries: readonly SealedEntry[], bind: (entry: SealedEntry, values: SQLInputValue[]) => void) => void
+
+/** For tables with four columns. */
+function prepareInsert(database: DatabaseSync, into: string): Insert {
+  const statements = ROWS.map((rows) => {
+    const values = Array.from({ length: rows }, () => '(?, ?, ?, ?)').join(', ')
+    return [rows, database.prepare(`insert into ${into} values ${values}`)] as const
+  })
+  return (entries, bind) => {
+    let at = 0
+    for (const [rows, statement] of statements) {
+      for (; entries.length - at >= rows; at += rows) {
+        const values: SQLInputValue[] = []
+        for (let i = at; i < at + rows; i += 1) bind(entries[i] as SealedEntry, values)
+        statement.run(...values)
+      }
+    }
   }
 }
 

@@ -135,12 +135,9 @@ function rollBack(database: DatabaseSync, cause: unknown): void {
   }
 }
 
-function write({ insertEntry, insertFields, insertNode, writeHead }: Statements, log: number, sealed: Sealed): void {
+function write({ insertEntries, insertNode, writeHead }: Statements, log: number, sealed: Sealed): void {
   const { entries, nodes, head } = sealed
-  for (const { seq, id, leaf, subject, fields } of entries) {
-    insertEntry.run(log, seq, id, leaf)
-    if (fields !== undefined) insertFields.run(log, seq, subject ?? null, fields)
-  }
+  insertEntries(log, entries)
   for (const { level, index, hash } of nodes) insertNode.run(log, level, index, hash)
   writeHead.run(head.size, head.lastHash, head.lastAt, head.nodes, log)
 }
