@@ -1,16 +1,23 @@
 /** Which audit log is meant, and how what goes wrong with it is told. */
+import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { auditFileOf, tenantFolder } from '@mcp-gateway/gateway/ledger'
-import { databaseOf, requireConfig } from './config-file.ts'
+import { auditFileOf, tenantFolder, type LedgerPlace } from '@mcp-gateway/gateway/ledger'
+import { databaseOf, loadConfig, requireConfig } from './config-file.ts'
 import type { Context } from './context.ts'
 import { CliError } from './errors.ts'
 
 export type AuditFileOptions = { readonly file?: string; readonly tenant?: string }
 
-export function auditFile(context: Context, { file, tenant }: AuditFileOptions): string {
-  if (file !== undefined) return resolve(context.cwd, file)
-  const folder = tenant === undefined ? undefined : tenantFolder(tenant)
-  return auditFileOf(databaseOf(requireConfig(context)), folder)
+export function auditPlace(context: Context, { file, tenant = 'default' }: AuditFileOptions): LedgerPlace {
+  if (file !== undefined) return { file: resolve(context.cwd, file) }
+  const configuration = requireConfig(context)
+  const database = databaseOf(configuration)
+  const place = { file: auditFileOf(database, tenantFolder(tenant)) }
+  // A log in a file is read without the configuration: its variables need not be there, and it may be wrong.
+  if (!readFileSync(configuration, 'utf8').includes('storage')) return place
+  const { storage, dsn } = loadConfig(context).config.audit
+  if (storage !== 'postgres' || dsn === undefined) return place
+  return { ...place, postgres: { dsn, database, tenantId: tenant } }
 }
 
 /** A log that is not there is the commonest reason, and no bug. */
@@ -21,7 +28,7 @@ export async function explained<T>(work: () => Promise<T>): Promise<T> {
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
     if (!(error instanceof Error) || !/^(AUDIT|GATEWAY|ERR_SQLITE)_/.test(code)) throw error
     const isMissing = code === 'AUDIT_NOT_FOUND' || code === 'GATEWAY_UNKNOWN_ENTRY'
-    const hint = 'The log is made by `mcp-gateway serve`, beside gateway.db; name another with --file.'
+    const hint = 'The log is made by `mcp-gateway serve`; name another with --file.'
     throw new CliError(isMissing ? 'CLI_NOT_FOUND' : 'CLI_FAILED', `${error.message} (${code})`, {
       cause: error,
       ...(code === 'AUDIT_NOT_FOUND' && { hint }),

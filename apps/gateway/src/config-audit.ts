@@ -163,6 +163,15 @@ const witnessSchema = z.strictObject({
 const schema = z
   .strictObject({
     enabled: flag(true, 'Record every call in an append-only log that shows when it was changed.'),
+    storage: z
+      .enum(['sqlite', 'postgres'])
+      .default('sqlite')
+      .describe('sqlite: audit.db beside gateway.db. postgres: the database of `dsn`, also for several gateways.'),
+    dsn: z
+      .string()
+      .refine(isPostgresUrl, { error: 'must be a URL such as postgres://user:password@host:5432/database' })
+      .optional()
+      .describe('The PostgreSQL database; best as `${NAME}`, it has a password.'),
     mode: z
       .enum(['sync', 'async'])
       .default('sync')
@@ -199,10 +208,21 @@ const schema = z
     export: z.array(exportSchema).max(32).default([]).describe('Where the log is sent as it grows.'),
   })
   .prefault({})
-  .describe('The audit log: audit.db beside gateway.db. A change takes a restart.')
+  .describe('The audit log, in a file or a database. A change takes a restart.')
 
 // exactOptionalPropertyTypes: what zod types as possibly undefined is absent when it was not given.
 export const auditSchema: z.ZodType<Config['audit']> = schema as z.ZodType<Config['audit']>
+
+function isPostgresUrl(value: string): boolean {
+  const url = URL.parse(value)
+  if (url === null || !/^postgres(?:ql)?:$/.test(url.protocol) || url.pathname.length < 2) return false
+  try {
+    // As the driver reads them.
+    return [url.username, url.password, url.pathname].every((part) => decodeURIComponent(part) !== undefined)
+  } catch {
+    return false
+  }
+}
 
 function isSafeUrl(value: string): boolean {
   const url = URL.parse(value)

@@ -18,6 +18,7 @@ export function checkAcross(value: unknown): Problem[] {
     ...checkReach(file),
     ...checkPolicySections(file),
     ...checkAudit(map(file['audit'])),
+    ...checkStorage(map(file['audit'])),
     ...keys.flatMap((key, index) => checkKey(map(key), ['auth', 'keys', index, 'key'])),
     ...servers.flatMap((server, index) => checkServer(server, ['servers', index])),
     ...duplicates(keys, 'id', ['auth', 'keys'], 'is the id of another key'),
@@ -32,6 +33,14 @@ function checkReach(file: Raw): Problem[] {
   if (map(file['auth'])['type'] !== 'none' || typeof host !== 'string' || isLoopback(host)) return []
   const message = `"${host}" is reachable from other machines and auth.type is "none": use auth.type "api-key" or 127.0.0.1`
   return [{ path: ['host'], message }]
+}
+
+function checkStorage({ storage, dsn }: Raw): Problem[] {
+  if (storage === 'postgres' && dsn === undefined)
+    return [{ path: ['audit', 'storage'], message: 'is "postgres", which needs audit.dsn: say which database' }]
+  if (storage !== 'postgres' && dsn !== undefined)
+    return [{ path: ['audit', 'dsn'], message: 'means nothing without `storage: postgres`', at: 'key' }]
+  return []
 }
 
 function checkKey({ key }: Raw, path: Path): Problem[] {

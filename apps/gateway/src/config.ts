@@ -109,6 +109,9 @@ export type Config = {
   readonly discoveryThreshold: number
   readonly audit: {
     readonly enabled: boolean
+    /** Where it is kept: `sqlite` in files beside the gateway's database, `postgres` in that of `dsn`. */
+    readonly storage: 'sqlite' | 'postgres'
+    readonly dsn?: string
     /** Whether an answer waits until its entry is on the disk. */
     readonly mode: 'sync' | 'async'
     /** Whether a call that can't be recorded gets an answer. */

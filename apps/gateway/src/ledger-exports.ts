@@ -108,6 +108,8 @@ function runningOf(config: ExportConfig, sink: Sink, log: { store: AuditStore; o
   const follower = createFollower({
     ...log,
     name: EXPORT_CURSOR + config.name,
+    // Of several gateways on one log, one sends.
+    lead: () => log.store.lead(`${log.origin}#${config.name}`),
     async handle(entries, signal) {
       const disclosed = entries.map((entry) => ({
         ...entry,

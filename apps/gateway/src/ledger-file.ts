@@ -1,4 +1,4 @@
-/** The audit log as a file, without a gateway: `@mcp-gateway/gateway/ledger`, for the operator's commands. */
+/** The audit log without a gateway, in its file or its database: `@mcp-gateway/gateway/ledger`, for the operator's commands. */
 import { existsSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { AuditError, openLog, type EraseRequest, type EraseResult } from '@mcp-gateway/audit-chain'
@@ -19,6 +19,26 @@ export { createLedgerUsage, type LedgerSums, type UsageRow } from './ledger-usag
 
 export type LedgerFile = AsyncDisposable & LedgerReader & { readonly keys: LedgerKeys }
 
+export type LedgerPlace = {
+  /** What is kept in files is beside it; and the log itself, without `postgres`. */
+  readonly file: string
+  readonly postgres?: { readonly dsn: string; readonly database: string; readonly tenantId: string }
+}
+
+/** Changes nothing in the log. @throws AuditError AUDIT_NOT_FOUND when there is none */
+export async function readLedger({ file, postgres }: LedgerPlace): Promise<AsyncDisposable & LedgerReader> {
+  if (postgres === undefined) return await readLedgerFile(file)
+  const { findPostgresLog } = await import('./ledger-postgres.ts')
+  return await findPostgresLog(postgres, postgres.tenantId)
+}
+
+/** For what writes: checkpoints, proofs that need one, and erasing. The gateway may run meanwhile. */
+export async function openLedger({ file, postgres }: LedgerPlace): Promise<LedgerFile> {
+  if (postgres === undefined) return await openLedgerFile(file)
+  const reader = await readLedger({ file, postgres })
+  return { ...reader, keys: createLedgerKeys({ store: reader.store, origin: reader.log.origin, file }) }
+}
+
 /** Changes nothing in the file. @throws AuditError AUDIT_NOT_FOUND when there is no log in it */
 export async function readLedgerFile(file: string): Promise<AsyncDisposable & LedgerReader> {
   if (!existsSync(file)) throw new AuditError('AUDIT_NOT_FOUND', `there is no ${file}`)
@@ -36,7 +56,7 @@ export async function readLedgerFile(file: string): Promise<AsyncDisposable & Le
   }
 }
 
-/** For what writes: checkpoints, proofs that need one, and erasing. The gateway may run meanwhile. */
+/** As `openLedger`. */
 export async function openLedgerFile(file: string): Promise<LedgerFile> {
   if (!existsSync(file)) throw new AuditError('AUDIT_NOT_FOUND', `there is no ${file}`)
   const opened = await openLedgerLog(file)

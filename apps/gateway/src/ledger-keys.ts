@@ -3,10 +3,11 @@
  * only: whoever has both can sign another history, so checkpoints must also be kept where that person can't reach.
  */
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises'
 import {
+  AuditError,
   createPublisher,
   createSigner,
   formatTlogProof,
@@ -21,6 +22,7 @@ import { createFilePlace } from '@mcp-gateway/audit-chain/anchors/file'
 import { createHttpWitness } from '@mcp-gateway/audit-chain/anchors/witness'
 import { parsePolicy, trustLogs, type TrustPolicy } from '@mcp-gateway/audit-chain/verify'
 import { GatewayError } from './errors.ts'
+import { readOrMake } from './ledger-secret.ts'
 
 export type SignedState = { readonly note: string; readonly size: number; readonly verifierKey: string }
 
@@ -64,6 +66,10 @@ export type LedgerKeysOptions = {
   readonly witnesses?: readonly WitnessConfig[]
 }
 
+/** How often, and how long, to wait for a process that signs. Its first signature reads the whole log. */
+const TURNS = 600
+const TURN_MS = 50
+
 /** Nothing is read, written or signed before it is asked for. The first signature reads the whole log, in turns with calls. */
 export function createLedgerKeys({ store, origin, file, witnesses = [] }: LedgerKeysOptions): LedgerKeys {
   const breathing: AuditStore = {
@@ -87,9 +93,20 @@ export function createLedgerKeys({ store, origin, file, witnesses = [] }: Ledger
   }
   const checkpoint = async (): Promise<SignedState | undefined> => {
     const { signer, publisher } = open()
-    const published = await publisher.publish()
+    const published = await publishInTurn(publisher)
     if (published === undefined) return undefined
     return { note: published.note, size: published.checkpoint.size, verifierKey: signer.verifierKey.text }
+  }
+  /** Another process may be signing just now, and what is wanted is a checkpoint of what is there now. */
+  const publishInTurn = async (publisher: Publisher): Promise<Published | undefined> => {
+    for (let tries = 0; tries < TURNS; tries += 1) {
+      const published = await publisher.publish()
+      if (published !== undefined) return published
+      const { size = 0 } = (await store.head(origin)) ?? {}
+      if (size === 0) return undefined
+      await sleep(TURN_MS)
+    }
+    throw new AuditError('AUDIT_STORE_BUSY', 'another process has been signing checkpoints all the while')
   }
   return {
     checkpoint,
@@ -136,15 +153,6 @@ function keyFileOf(file: string): string {
 
 function privateKeyOf(file: string): KeyObject {
   if (file === ':memory:') return generateKeyPairSync('ed25519').privateKey
-  const path = keyFileOf(file)
-  if (!existsSync(path)) {
-    const pem = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' })
-    try {
-      writeFileSync(path, pem, { mode: 0o600, flag: 'wx', flush: true })
-    } catch (error) {
-      // Another process was first, and its key is the one.
-      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
-    }
-  }
-  return createPrivateKey(readFileSync(path))
+  const make = () => generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' })
+  return createPrivateKey(readOrMake(keyFileOf(file), make))
 }

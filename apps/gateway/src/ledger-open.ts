@@ -8,7 +8,7 @@ import type { ExportState, LedgerExports } from './ledger-exports.ts'
 import { createLedgerKeys, type LedgerKeys } from './ledger-keys.ts'
 import { createRefusedLogins } from './ledger-logins.ts'
 import { createLedgerUpkeep } from './ledger-upkeep.ts'
-import { auditFileOf, openLedgerLog, type OpenedLog } from './ledger-store.ts'
+import { auditFileOf, type OpenedLog } from './ledger-store.ts'
 import { createLedger, type Ledger } from './ledger.ts'
 import type { Logger } from './log.ts'
 import type { Server } from './server.ts'
@@ -29,18 +29,18 @@ export type GatewayLedgerOptions = {
   readonly database: string
   /** A tenant's, below the database's. @default that of the database itself */
   readonly folder: string | undefined
+  readonly open: () => Promise<OpenedLog>
   readonly version: string
   readonly server: (tenantId: string, id: string) => Server | undefined
   readonly redactor: () => Redactor
   readonly logger: Logger
 }
 
-/** Undefined when the configuration wants none. @throws AuditError when the log can't be opened, which stops a start */
-export async function openGatewayLedger(options: GatewayLedgerOptions): Promise<GatewayLedger | undefined> {
+/** @throws AuditError when the log can't be opened, which stops a start */
+export async function openGatewayLedger(options: GatewayLedgerOptions): Promise<GatewayLedger> {
   const { config, version, logger } = options
-  if (!config.audit.enabled) return undefined
   const file = auditFileOf(options.database, options.folder)
-  const opened = await openLedgerLog(file, config.audit.region)
+  const opened = await options.open()
   const identify = (tenantId: string, id: string): ServerIdentity | undefined =>
     identityOf(options.server(tenantId, id))
   const ledger = createLedger({ ...opened, config: { ...config.audit, redactor: options.redactor }, identify, logger })

@@ -25,18 +25,23 @@ export async function openLedgerLog(file: string, region?: string): Promise<Open
     const [known] = await store.origins()
     const place = region === undefined ? '' : `${region}/`
     const origin = known ?? `mcp-gateway/audit/${place}${randomBytes(8).toString('hex')}`
-    const [, itsRegion] = /^mcp-gateway\/audit\/([a-z0-9-]+)\/[0-9a-f]{16}$/.exec(origin) ?? []
-    if (region !== undefined && itsRegion !== undefined && itsRegion !== region) {
-      throw new GatewayError(
-        'GATEWAY_AUDIT_REGION',
-        `${file} is a log of "${itsRegion}", and audit.region is "${region}"`,
-      )
-    }
+    const itsRegion = regionOf(origin)
+    if (region !== undefined && itsRegion !== undefined && itsRegion !== region)
+      throw wrongRegion(file, itsRegion, region)
     return { store, log: openLog({ store, origin }), [Symbol.dispose]: close }
   } catch (error) {
     close()
     throw error
   }
+}
+
+/** What the name of a log says of its region. */
+export function regionOf(origin: string): string | undefined {
+  return /^mcp-gateway\/audit\/([a-z0-9-]+)\/(?:[0-9a-f]{16}){1,2}$/.exec(origin)?.[1]
+}
+
+export function wrongRegion(what: string, itsRegion: string, region: string): GatewayError {
+  return new GatewayError('GATEWAY_AUDIT_REGION', `${what} is of "${itsRegion}", and audit.region is "${region}"`)
 }
 
 function openStore(file: string): { readonly store: AuditStore; readonly close: () => void } {

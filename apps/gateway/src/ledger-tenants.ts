@@ -4,7 +4,7 @@
  */
 import { DEFAULT_TENANT } from '@mcp-gateway/auth'
 import { GatewayError } from './errors.ts'
-import { tenantFolder } from './ledger-store.ts'
+import { auditFileOf, openLedgerLog, tenantFolder, type OpenedLog } from './ledger-store.ts'
 import { openGatewayLedger, type GatewayLedger, type GatewayLedgerOptions } from './ledger-open.ts'
 
 export type TenantLedgers = {
@@ -19,23 +19,28 @@ export type TenantLedgers = {
   close(): Promise<void>
 }
 
-export type TenantLedgersOptions = Omit<GatewayLedgerOptions, 'folder'>
+export type TenantLedgersOptions = Omit<GatewayLedgerOptions, 'folder' | 'open'>
 
 /** Logs that are open. The adversary is an issuer of tokens that makes up tenants. */
 const MAX_TENANTS = 1000
 
 /** Undefined when the configuration wants no log. @throws AuditError when the default tenant's can't be opened */
 export async function openTenantLedgers(options: TenantLedgersOptions): Promise<TenantLedgers | undefined> {
-  const main = await openGatewayLedger({ ...options, folder: undefined })
-  if (main === undefined) return undefined
+  if (!options.config.audit.enabled) return undefined
+  const logs = await openLogs(options)
+  const openOf = async (tenantId: string): Promise<GatewayLedger> =>
+    await openGatewayLedger({ ...options, folder: tenantFolder(tenantId), open: () => logs.open(tenantId) })
+  const main = await openOf(DEFAULT_TENANT).catch(async (error: unknown) => {
+    await logs[Symbol.asyncDispose]()
+    throw error
+  })
   const ready = new Map<string, GatewayLedger>([[DEFAULT_TENANT, main]])
   const opening = new Map<string, Promise<GatewayLedger>>()
 
   const openNew = async (tenantId: string): Promise<GatewayLedger> => {
     if (ready.size + opening.size > MAX_TENANTS) throw unavailable(`more than ${MAX_TENANTS} tenants have a log`)
     try {
-      const ledger = await openGatewayLedger({ ...options, folder: tenantFolder(tenantId) })
-      if (ledger === undefined) throw unavailable('the audit log is switched off')
+      const ledger = await openOf(tenantId)
       await ledger.started()
       ready.set(tenantId, ledger)
       return ledger
@@ -65,7 +70,23 @@ export async function openTenantLedgers(options: TenantLedgersOptions): Promise<
     async close() {
       await Promise.allSettled(opening.values())
       await Promise.all(Array.from(ready.values(), (ledger) => ledger.close()))
+      await logs[Symbol.asyncDispose]()
     },
+  }
+}
+
+type Logs = AsyncDisposable & { open(tenantId: string): Promise<OpenedLog> }
+
+/** The driver is loaded for those who have a PostgreSQL. */
+async function openLogs({ config, database }: TenantLedgersOptions): Promise<Logs> {
+  const { storage, dsn, region } = config.audit
+  if (storage === 'postgres' && dsn !== undefined) {
+    const { openPostgresLogs } = await import('./ledger-postgres.ts')
+    return await openPostgresLogs({ dsn, database, region })
+  }
+  return {
+    open: (tenantId) => openLedgerLog(auditFileOf(database, tenantFolder(tenantId)), region),
+    [Symbol.asyncDispose]: async () => undefined,
   }
 }
 

@@ -35,6 +35,7 @@ export const replies: Readonly<Record<ErrorCode, Reply>> = {
   GATEWAY_AUDIT_UNAVAILABLE: { status: 503, rpcCode: -32000 },
   GATEWAY_AUDIT_OFF: { status: 404, rpcCode: -32601 },
   GATEWAY_AUDIT_REGION: { status: 500, rpcCode: -32603 },
+  GATEWAY_AUDIT_NAMES: { status: 500, rpcCode: -32603 },
   GATEWAY_ROLE_REQUIRED: { status: 403, rpcCode: -32000 },
   GATEWAY_UNKNOWN_ENTRY: { status: 404, rpcCode: -32602 },
 }

@@ -103,3 +103,23 @@ test('the example of the README is a configuration', () => {
   const { audit: found } = parseConfig(yaml, { env: { HOOK_SECRET: '0123456789abcdef' } })
   expect(found.export.map(({ name }) => name)).toEqual(['siem', 'hook', 'vault', 'disk'])
 })
+
+test.for([
+  ['audit: { storage: postgres }', '1 audit.storage: is "postgres", which needs audit.dsn: say which database'],
+  ['audit: { dsn: "postgres://u:canary@h/d" }', '1 audit.dsn: means nothing without `storage: postgres`'],
+  ...['mysql://u:canary@h/d', 'canary', 'postgres://u:canary@h', 'postgres://u:canary%zz@h/d'].map(
+    (dsn) =>
+      [
+        `audit: { storage: postgres, dsn: "${dsn}" }`,
+        '1 audit.dsn: must be a URL such as postgres://user:password@host:5432/database',
+      ] as const,
+  ),
+] as const)('a database that is none: %s', ([text, expected]) => {
+  expect(findings(text)).toEqual([expected])
+})
+
+test('a database, with its password from the environment', () => {
+  const text = 'audit: { storage: postgres, dsn: "${AUDIT_DSN}" }'
+  const dsn = 'postgres://u:p@h:5432/d?sslmode=verify-full'
+  expect(parseConfig(text, { env: { AUDIT_DSN: dsn } }).audit).toMatchObject({ storage: 'postgres', dsn })
+})

@@ -53,6 +53,7 @@ describe('parseConfig', () => {
       trustedProxies: [],
       audit: {
         enabled: true,
+        storage: 'sqlite',
         mode: 'sync',
         onFailure: 'closed',
         arguments: 'redacted',

@@ -23,6 +23,8 @@ export type FollowerOptions = {
   readonly maxBatch?: number
   /** Durable when it resolves. When it throws, the batch comes again. */
   readonly handle: (entries: readonly FollowedEntry[], signal: AbortSignal) => Promise<void>
+  /** Where several processes follow under one name: who handles now. Undefined when another does, and nothing is handled. */
+  readonly lead?: () => Promise<AsyncDisposable | undefined>
 }
 
 export type Follower = {
@@ -38,7 +40,7 @@ export type Follower = {
   }): Promise<void>
 }
 
-export function createFollower({ store, origin, name, maxBatch = 256, handle }: FollowerOptions): Follower {
+export function createFollower({ store, origin, name, maxBatch = 256, handle, lead }: FollowerOptions): Follower {
   if (!Number.isSafeInteger(maxBatch) || maxBatch < 1 || maxBatch > MAX_READ)
     throw new RangeError(`maxBatch: ${maxBatch}`)
 
@@ -68,6 +70,10 @@ export function createFollower({ store, origin, name, maxBatch = 256, handle }: 
     const before = running
     running = (async () => {
       await before.catch(() => 0) // Its own caller has heard of it.
+      if (lead === undefined) return await catchUpNow(signal)
+      const lease = await lead()
+      if (lease === undefined) return 0
+      await using _lease = lease
       return await catchUpNow(signal)
     })()
     return await running

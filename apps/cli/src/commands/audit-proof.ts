@@ -1,8 +1,8 @@
 /** `audit verify|proof|checkpoint|erase`: whether the log is what was written, showing it to others, and forgetting on demand. */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { bundleLedger, checkLedger, openLedgerFile, readLedgerFile } from '@mcp-gateway/gateway/ledger'
-import { auditFile, explained, type AuditFileOptions } from '../audit-file.ts'
+import { bundleLedger, checkLedger, openLedger, readLedger } from '@mcp-gateway/gateway/ledger'
+import { auditPlace, explained, type AuditFileOptions } from '../audit-file.ts'
 import { reply, type Context } from '../context.ts'
 import { CliError } from '../errors.ts'
 
@@ -36,15 +36,21 @@ export async function verifyLog(
 async function checked(context: Context, options: AuditFileOptions & { readonly checkpoint: readonly string[] }) {
   try {
     const remembered = options.checkpoint.map((path) => readFileSync(resolve(context.cwd, path), 'utf8'))
-    const file = auditFile(context, options)
-    await using reader = await readLedgerFile(file)
+    const place = auditPlace(context, options)
+    await using reader = await readLedger(place)
     let told = 0
     const onProgress = (done: number, total: number): void => {
       if (done - told < PROGRESS_EVERY) return
       told = done
       context.note(`${done} of ${total} entries checked (${Math.floor((done / total) * 100)} %)`)
     }
-    return await checkLedger({ store: reader.store, origin: reader.log.origin, file, remembered, onProgress })
+    return await checkLedger({
+      store: reader.store,
+      origin: reader.log.origin,
+      file: place.file,
+      remembered,
+      onProgress,
+    })
   } catch (error) {
     // Not "intact" and not "tampered": a script must be able to tell.
     const reason = error instanceof Error ? error.message : String(error)
@@ -58,7 +64,7 @@ export async function proveEntry(
   options: AuditFileOptions & { readonly bodies?: boolean },
 ): Promise<void> {
   await explained(async () => {
-    await using file = await openLedgerFile(auditFile(context, options))
+    await using file = await openLedger(auditPlace(context, options))
     const proof = await file.keys.prove(file.log, id)
     const lines: string[] = []
     for await (const line of bundleLedger(file, { id, withBodies: options.bodies === true })) lines.push(line)
@@ -69,7 +75,7 @@ export async function proveEntry(
 
 export async function signCheckpoint(context: Context, options: AuditFileOptions): Promise<void> {
   await explained(async () => {
-    await using file = await openLedgerFile(auditFile(context, options))
+    await using file = await openLedger(auditPlace(context, options))
     const signed = await file.keys.checkpoint()
     if (signed === undefined) throw new CliError('CLI_FAILED', 'the log is empty: there is nothing to sign')
     // The note alone, so that `> kept-elsewhere.txt` is a checkpoint that `verify --checkpoint` reads.
@@ -92,7 +98,7 @@ export async function eraseFields(
   if ((consumer === undefined) === (id === undefined))
     throw new CliError('CLI_USAGE', 'name either --consumer or --id, whose data is to be erased')
   await explained(async () => {
-    await using file = await openLedgerFile(auditFile(context, options))
+    await using file = await openLedger(auditPlace(context, options))
     const what = consumer === undefined ? await entryOf(file.log.find, id ?? '') : { subject: consumer }
     const { entries } = await file.log.erase({ what, reason, by, ...(fields && { fields }) })
     reply(

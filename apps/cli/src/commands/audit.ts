@@ -1,4 +1,4 @@
-/** `audit log|stats|export` and `usage`: reading the log's file, whether a gateway runs or not. No entry is changed. */
+/** `audit log|stats|export` and `usage`: reading the log, whether a gateway runs or not. No entry is changed. */
 import { open } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import {
@@ -7,9 +7,9 @@ import {
   exportCsv,
   exportCursors,
   followLedger,
-  openLedgerFile,
+  openLedger,
   queryLedger,
-  readLedgerFile,
+  readLedger,
   type ExportCursor,
   type FollowOptions,
   type LedgerFilter,
@@ -18,7 +18,7 @@ import {
   type LedgerRow,
   type LedgerSums,
 } from '@mcp-gateway/gateway/ledger'
-import { auditFile, explained, timeOf, type AuditFileOptions } from '../audit-file.ts'
+import { auditPlace, explained, timeOf, type AuditFileOptions } from '../audit-file.ts'
 import { reply, table, type Context } from '../context.ts'
 import { CliError } from '../errors.ts'
 import { closeOnSignal } from '../lifetime.ts'
@@ -47,7 +47,7 @@ export async function showLog(context: Context, options: LogOptions): Promise<vo
   const filter = filterOf(options)
   const withBodies = options.bodies === true
   await explained(async () => {
-    await using reader = await readLedgerFile(auditFile(context, options))
+    await using reader = await readLedger(auditPlace(context, options))
     const { size } = await reader.log.head()
     const entries: LedgerRow[] = []
     let before: number | undefined = size
@@ -144,13 +144,13 @@ type LineOptions = FilterOptions & { readonly bodies?: boolean }
 
 /** Changes nothing. */
 async function* csvLines(context: Context, options: LineOptions): AsyncGenerator<string> {
-  await using reader = await readLedgerFile(auditFile(context, options))
+  await using reader = await readLedger(auditPlace(context, options))
   yield* exportCsv(reader, { ...filterOf(options), withBodies: options.bodies === true })
 }
 
 /** What can be verified needs a signature: this writes a checkpoint. */
 async function* bundleLines(context: Context, options: LineOptions): AsyncGenerator<string> {
-  await using file = await openLedgerFile(auditFile(context, options))
+  await using file = await openLedger(auditPlace(context, options))
   yield* bundleLedger(file, { ...filterOf(options), withBodies: options.bodies === true })
 }
 
@@ -165,7 +165,7 @@ async function sumsOf(
   const from = timeOf(options.from, '--from')
   const to = timeOf(options.to, '--to')
   return await explained(async () => {
-    await using reader = await readLedgerFile(auditFile(context, options))
+    await using reader = await readLedger(auditPlace(context, options))
     return { ...(await createLedgerUsage(reader).between(from, to)), exports: await exportCursors(reader) }
   })
 }
