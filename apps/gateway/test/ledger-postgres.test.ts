@@ -8,7 +8,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { parseConfig, startGateway } from '@mcp-gateway/gateway'
 import { checkLedger, openLedger, queryLedger, readLedger, type LedgerPlace } from '@mcp-gateway/gateway/ledger'
 import { folder, type Folder } from './ledger-support.ts'
-import { PASSWORD, startPostgres } from './postgres.ts'
+import { PASSWORD, startPostgres } from './support/postgres.ts'
 import { echoServer, gatewayWith, KEY, KEYS, send } from './support.ts'
 
 const started = await startPostgres()
