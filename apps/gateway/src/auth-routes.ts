@@ -4,12 +4,12 @@ import { AuthError, type Caller } from '@mcp-gateway/auth'
 import { protectedResourceRoutes } from '@mcp-gateway/auth/hono'
 import type { Config } from './config.ts'
 import { GatewayError } from './errors.ts'
-import { resourcesOf, type WalletDesk } from './open-authenticator.ts'
+import { resourcesOf, type WalletSignIn } from './open-authentication.ts'
 import type { RestEnv } from './routes.ts'
 
 export type AuthRoutesOptions = {
   readonly config: () => Pick<Config, 'auth' | 'publicUrl' | 'servers'>
-  readonly wallets: () => WalletDesk | undefined
+  readonly wallets: () => WalletSignIn | undefined
 }
 
 /** Nobody has credentials yet who asks here. */
@@ -74,18 +74,18 @@ const routes = {
 }
 
 export function addAuthRoutes(app: OpenAPIHono<RestEnv>, { config, wallets }: AuthRoutesOptions): void {
-  const desk = (): WalletDesk => {
+  const signIn = (): WalletSignIn => {
     const found = wallets()
     if (found === undefined) throw new GatewayError('GATEWAY_NOT_FOUND', 'no wallets are let in here')
     return found
   }
   app.openapi(routes.challenge, (c) => {
     const { address, chainId } = c.req.valid('query')
-    return c.json(desk().login.challenge({ address, chainId }), 200, NO_STORE)
+    return c.json(signIn().login.challenge({ address, chainId }), 200, NO_STORE)
   })
   app.openapi(routes.verify, async (c) => {
     const { message, signature } = c.get('body')
-    const { login, sessions } = desk()
+    const { login, sessions } = signIn()
     const caller = await login.verify({ message: String(message), signature: String(signature) })
     const { token, expiresAt } = await sessions.issue(caller)
     return c.json({ token, expiresAt }, 200, NO_STORE)
@@ -93,18 +93,18 @@ export function addAuthRoutes(app: OpenAPIHono<RestEnv>, { config, wallets }: Au
   app.openapi(routes.createToken, async (c) => {
     const { name = 'wallet token', expiresInDays = DEFAULT_LIFETIME_DAYS } = c.get('body')
     const wish = { name: String(name), lifetimeMs: Number(expiresInDays) * DAY_MS }
-    const { token, record } = await bounded(desk().tokens.create(walletCaller(c.get('caller')), wish))
+    const { token, record } = await bounded(signIn().tokens.create(walletCaller(c.get('caller')), wish))
     return c.json({ token, ...shown(record) }, 200, NO_STORE)
   })
   app.openapi(routes.listTokens, async (c) => {
-    const tokens = await desk().tokens.list(walletCaller(c.get('caller')))
+    const tokens = await signIn().tokens.list(walletCaller(c.get('caller')))
     return c.json({ tokens: tokens.map(shown) }, 200)
   })
   app.openapi(routes.revokeToken, async (c) => {
-    const revoked = await desk().tokens.revoke(walletCaller(c.get('caller')), c.req.valid('param').id)
+    const revoked = await signIn().tokens.revoke(walletCaller(c.get('caller')), c.req.valid('param').id)
     return c.json({ revoked }, 200)
   })
-  app.get('/.well-known/erc8128', (c) => c.json(desk().discovery))
+  app.get('/.well-known/erc8128', (c) => c.json(signIn().discovery))
   const resourceOf = (path: string) => {
     const { auth, publicUrl, servers } = config()
     const resource = `${publicUrl}${path === '' ? '/mcp' : path}`

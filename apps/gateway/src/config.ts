@@ -17,7 +17,7 @@ import type { AuthConfig } from './auth-config.ts'
 import { checkAcross } from './config-checks.ts'
 import { ConfigError, locate, type ConfigFinding, type Problem } from './config-findings.ts'
 import { checkShape } from './config-schema.ts'
-import { checkAuth } from './open-authenticator.ts'
+import { checkAuth } from './open-authentication.ts'
 import { interpolate } from './interpolate.ts'
 import type { PolicySections } from './policy-config.ts'
 

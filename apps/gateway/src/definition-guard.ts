@@ -2,6 +2,7 @@
  * What servers say of their tools, and what their tools return, before a model reads it. The adversary is a server, or whoever
  * writes into what it returns, that hides instructions to the model in there.
  */
+import { hash } from 'node:crypto'
 import { createToolGuard, guardRefusal, type GuardVerdict, type ToolCall, type ToolGuardRules } from '@mcp-gateway/policy' // prettier-ignore
 import type { JsonObject } from '@mcp-gateway/wire'
 import type { Logger } from './log.ts'
@@ -25,17 +26,29 @@ export type DefinitionGuardOptions = {
   readonly logger: Logger
 }
 
+/** Definitions whose verdict is remembered; a server that makes up new ones each time fills this with its own. */
+const MAX_SEEN = 20_000
+
 export function createDefinitionGuard({ rules, toolsOf, logger }: DefinitionGuardOptions): DefinitionGuard {
   const guard = createToolGuard(rules)
   const blocks = rules.definitions === 'block' || Object.values(rules.rules ?? {}).includes('block')
-  // A list is kept for as long as its server's tools stay the same, and so are its items.
+  // A list is kept for as long as its server's tools are known to stay the same, and so are its items.
   const known = new WeakMap<JsonObject, GuardVerdict>()
+  // A server that announces no changes is asked every time: what it says again is not looked at, or complained of, again.
+  const seen = new Map<string, GuardVerdict>()
 
   const verdictOf = (server: string, tool: JsonObject): GuardVerdict => {
     let verdict = known.get(tool)
     if (verdict !== undefined) return verdict
-    verdict = guard.inspectTool(server, tool)
+    const key = `${server}/${hash('sha256', JSON.stringify(tool), 'base64url')}`
+    verdict = seen.get(key) ?? inspect(server, tool, key)
     known.set(tool, verdict)
+    return verdict
+  }
+  const inspect = (server: string, tool: JsonObject, key: string): GuardVerdict => {
+    const verdict = guard.inspectTool(server, tool)
+    if (seen.size >= MAX_SEEN) seen.clear()
+    seen.set(key, verdict)
     const { action, findings } = verdict
     if (action !== 'allow') {
       const reasons = findings.slice(0, 10).map(({ rule, reason, at }) => ({ rule, reason, at }))

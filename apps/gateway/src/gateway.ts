@@ -13,7 +13,7 @@ import { createHttpServer } from './http-server.ts'
 import { openTenantLedgers } from './ledger-tenants.ts'
 import { createLedgerReports } from './ledger-reports.ts'
 import { createLogger, type Logger } from './log.ts'
-import { createDoorsOpener, resourcesOf } from './open-authenticator.ts'
+import { createAuthenticationOpener, resourcesOf } from './open-authentication.ts'
 import { createAuthorityOpener } from './open-authority.ts'
 import { ownBackend } from './own-backend.ts'
 import { createOwnServer, OWN_ID } from './own-server.ts'
@@ -71,12 +71,12 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     : undefined
   if (config.policies === undefined && config.auth.type !== 'none')
     logger.info('no policies are configured: every caller may call every tool')
-  const opener = createDoorsOpener({ database, enforceSignatures: options.enforceSignatures === true })
-  let doors = await opener.open(config)
+  const opener = createAuthenticationOpener({ database, enforceSignatures: options.enforceSignatures === true })
+  let authentication = await opener.open(config)
   const challenge = (error: unknown, path: string): string | undefined => challengeOf(error, path, config)
   const calls = createRecorder(logger, audit && ((tenantId) => audit.get(tenantId)?.ledger))
   const pipeline: Pipeline = {
-    authenticate: doors.authenticate,
+    authenticate: authentication.authenticate,
     authority: await authorities.open(config),
     recorder: calls.record,
     ...(audit && { readiness: audit.readiness }),
@@ -115,7 +115,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const openRest = async (): Promise<Rest> => {
     // Loaded by the first REST request: the gateway listens sooner without it.
     const { createRest } = await import('./routes.ts')
-    const auth = { config: () => config, wallets: () => doors.wallets }
+    const auth = { config: () => config, wallets: () => authentication.wallets }
     return createRest({ servers, isReady: () => !stopping, pipeline, reports, version, auth, challenge, limits: config.limits, logger }) // prettier-ignore
   }
 
@@ -123,7 +123,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     guard: () => guard,
     pipeline,
     challenge,
-    isSigned: (headers) => doors.isSigned(headers),
+    isSigned: (headers) => authentication.isSigned(headers),
     maxBodyBytes: () => config.limits.maxBodyBytes,
     tls: tlsOf(config),
     origin: () => config.publicUrl ?? url,
@@ -163,8 +163,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       tls: before.tls,
     }
     pipeline.authority = await authorities.open(config)
-    doors = await opener.open(config)
-    pipeline.authenticate = doors.authenticate
+    authentication = await opener.open(config)
+    pipeline.authenticate = authentication.authenticate
     guard = createGuard(config)
     logger.level = config.log.level
     const changes = table.apply(config.servers)

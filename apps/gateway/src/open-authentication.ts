@@ -35,23 +35,23 @@ import type { Config } from './config.ts'
 import { openKeyUse } from './key-use.ts'
 
 /** What people do with their wallets, besides calling. */
-export type WalletDesk = {
+export type WalletSignIn = {
   readonly login: WalletLogin
   readonly sessions: SessionTokens
   readonly tokens: WalletTokens
   readonly discovery: Erc8128Discovery
 }
 
-export type Doors = {
+export type Authentication = {
   readonly authenticate: Authenticator['authenticate']
-  readonly wallets: WalletDesk | undefined
+  readonly wallets: WalletSignIn | undefined
   /** Whether each request shows anew who it is from: nothing of it may be remembered. */
   readonly isSigned: (headers: Readonly<Record<string, unknown>>) => boolean
 }
 
-export type DoorsOpener = Disposable & { open(config: Config): Promise<Doors> }
+export type AuthenticationOpener = Disposable & { open(config: Config): Promise<Authentication> }
 
-export type DoorsOptions = {
+export type AuthenticationOptions = {
   /** SQLite file of the gateway, or `:memory:`. */
   readonly database: string
   /** `ERC8128_ENFORCE_OPERATOR_MCP` */
@@ -60,7 +60,10 @@ export type DoorsOptions = {
 
 type Stores = { readonly replay: ReplayStore; readonly tokens: WalletTokenStore }
 
-export function createDoorsOpener({ database, enforceSignatures }: DoorsOptions): DoorsOpener {
+export function createAuthenticationOpener({
+  database,
+  enforceSignatures,
+}: AuthenticationOptions): AuthenticationOpener {
   const uses = openKeyUse(database)
   const closers: (() => void)[] = [() => uses[Symbol.dispose]()]
   let opened: Stores | undefined
@@ -75,21 +78,24 @@ export function createDoorsOpener({ database, enforceSignatures }: DoorsOptions)
     async open(config) {
       const { auth, publicUrl } = config
       if (auth.type === 'none') return { authenticate: () => ANYBODY, wallets: undefined, isSigned: () => false }
-      const desk =
+      const signIn =
         auth.wallets === undefined || publicUrl === undefined
           ? undefined
-          : await openDesk(auth, auth.wallets, publicUrl, await openStores(auth.redis), { database, enforceSignatures })
+          : await openWallets(auth, auth.wallets, publicUrl, await openStores(auth.redis), {
+              database,
+              enforceSignatures,
+            })
       const certificates = certificatesOf(auth)
       const oidc = oidcOf(config)
-      const schemes: (Scheme | undefined)[] = [desk?.signed, certificates, createApiKeys({ keys: auth.keys, onUse: uses.note }), ...(desk?.bearers ?? []), oidc] // prettier-ignore
+      const schemes: (Scheme | undefined)[] = [signIn?.signed, certificates, createApiKeys({ keys: auth.keys, onUse: uses.note }), ...(signIn?.bearers ?? []), oidc] // prettier-ignore
       const { authenticate } = createAuthenticator({
         schemes: schemes.flatMap((scheme) => scheme ?? []).map((scheme) => withScopes(scheme, auth.scopes)),
       })
       const proof = [
-        ...(desk ? ['signature-input'] : []),
+        ...(signIn ? ['signature-input'] : []),
         ...(auth.certificates?.proxies ? [certificateHeader(auth)] : []),
       ]
-      return { authenticate, wallets: desk?.desk, isSigned: (headers) => proof.some((name) => headers[name] !== undefined) } // prettier-ignore
+      return { authenticate, wallets: signIn?.signIn, isSigned: (headers) => proof.some((name) => headers[name] !== undefined) } // prettier-ignore
     },
     [Symbol.dispose]() {
       for (const close of closers.splice(0)) close()
@@ -180,15 +186,15 @@ function accountsOf({ chains }: WalletsConfig): ReturnType<typeof createAccountV
   return createAccountVerifier({ chains: chains.map(chainOf) })
 }
 
-type Desk = { readonly desk: WalletDesk; readonly signed: Scheme; readonly bearers: readonly Scheme[] }
+type WalletSchemes = { readonly signIn: WalletSignIn; readonly signed: Scheme; readonly bearers: readonly Scheme[] }
 
-async function openDesk(
+async function openWallets(
   auth: AuthConfig,
   config: WalletsConfig,
   publicUrl: string,
   { replay, tokens: store }: Stores,
-  options: DoorsOptions,
-): Promise<Desk> {
+  options: AuthenticationOptions,
+): Promise<WalletSchemes> {
   const wallets = createWallets(walletsOf(config))
   const accounts = accountsOf(config)
   const { maxValidityMs } = config
@@ -203,7 +209,7 @@ async function openDesk(
   const guard = (scheme: Scheme): Scheme => (enforces ? enforceOperatorSignatures({ scheme, wallets }) : scheme)
   const validity = maxValidityMs === undefined ? {} : { maxValidityMs }
   return {
-    desk: { login, sessions, tokens, discovery: describeErc8128({ accounts, ...validity }) },
+    signIn: { login, sessions, tokens, discovery: describeErc8128({ accounts, ...validity }) },
     signed: createErc8128({ wallets, accounts, replay, ...validity }),
     bearers: [guard(tokens.scheme), guard(sessions.scheme)],
   }
