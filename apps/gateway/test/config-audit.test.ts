@@ -97,13 +97,6 @@ test('witnesses have an address and a key of their own', () => {
   expect(withThem({ ...one, url: 'http://w.example' }).join()).toContain('must be an https:// URL')
 })
 
-test('the example of the README is a configuration', () => {
-  const readme = readFileSync(join(import.meta.dirname, '../../../README.md'), 'utf8')
-  const [, yaml = ''] = /```yaml\n(audit:\n[^]*?)```/.exec(readme) ?? []
-  const { audit: found } = parseConfig(yaml, { env: { HOOK_SECRET: '0123456789abcdef' } })
-  expect(found.export.map(({ name }) => name)).toEqual(['siem', 'hook', 'vault', 'disk'])
-})
-
 test.for([
   ['audit: { storage: postgres }', '1 audit.storage: is "postgres", which needs audit.dsn: say which database'],
   ['audit: { dsn: "postgres://u:canary@h/d" }', '1 audit.dsn: means nothing without `storage: postgres`'],

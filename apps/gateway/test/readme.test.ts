@@ -6,7 +6,12 @@ import { expect, it } from 'vitest'
 
 const readme = readFileSync(join(import.meta.dirname, '..', '..', '..', 'README.md'), 'utf8')
 const blocks = Array.from(readme.matchAll(/```yaml\n([^]*?)```/g), ([, text = '']) => text)
-const env = { GITHUB_TOKEN: 'x', SEARCH_TOKEN: 'x', HOOK_SECRET: 'a secret of at least 32 characters' }
+const env = {
+  GITHUB_TOKEN: 'x',
+  SEARCH_TOKEN: 'x',
+  AUDIT_DSN: 'postgres://u:p@h/d',
+  HOOK_SECRET: 'a secret of at least 32 characters',
+}
 
 it('has some', () => expect(blocks.length).toBeGreaterThanOrEqual(4))
 

@@ -328,15 +328,15 @@ describe('the whole log', () => {
   })
 
   test('two histories for two readers: neither can be led to the other', async () => {
-    const reader = async (word: string, size: number) => {
+    const reader = async (word: string, size: number, at: number) => {
       const store = createMemoryStore()
-      const log = openLog({ store, origin: ORIGIN })
+      const log = openLog({ store, origin: ORIGIN, clock: () => at })
       for (let i = 0; i < size; i += 1)
         await log.append({ type: 'tool.call', id: `${i}`, facts: { i, ...(i === 20 && { word }) } })
       const note = await signCheckpoint({ origin: ORIGIN, size, rootHash: await log.rootHash(size) }, signer)
       return { log, checkpoint: verifyCheckpoint(note, policy).checkpoint ?? expect.fail('signed') }
     }
-    const [one, other, longer] = [await reader('yes', 40), await reader('no', 40), await reader('no', 50)]
+    const [one, other, longer] = [await reader('yes', 40, 1), await reader('no', 40, 1), await reader('no', 50, 2)]
     expect(compareCheckpoints(one.checkpoint, other.checkpoint)).toEqual([
       expect.objectContaining({ code: 'SPLIT_VIEW', origin: ORIGIN }),
     ])
