@@ -1,6 +1,5 @@
 // What is wrong with `audit` is said at start, with its line: a log of one region must not reach another by a slip.
 import { generateKeyPairSync } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { createCosigner, createSigner } from '@mcp-gateway/audit-chain'
