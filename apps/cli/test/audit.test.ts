@@ -70,13 +70,21 @@ it('follows: what there is, and then what comes, until it is interrupted', { tim
   const following = home.start(['audit', 'log', '--follow', '--json', '--bodies', '--limit', '1'])
   let printed = ''
   following.stdout.on('data', (chunk) => (printed += String(chunk)))
+  let complaint = ''
+  following.stderr.on('data', (chunk) => (complaint += String(chunk)))
+  const ended = once(following, 'exit').then(() => 'ended')
   const until = async (text: string): Promise<void> => {
-    while (!printed.includes(text)) await once(following.stdout, 'data')
+    while (!printed.includes(text)) {
+      const outcome = await Promise.race([once(following.stdout, 'data'), ended])
+      if (outcome === 'ended') throw new Error(`the command ended: ${complaint}`)
+    }
   }
   await until('gateway.started')
   const args = ['--file', join(home.path, '.mcp-gateway', 'audit.db'), '--follow']
   const filtered = home.start(['audit', 'log', ...args, '--tool', 'echo'])
-  const lines = outputWith(filtered, 'served')
+  // Not `outputWith`, which closes the pipe when it has seen enough: a command ends that nobody reads.
+  let lines = ''
+  filtered.stdout.on('data', (chunk) => (lines += String(chunk)))
   for (const message of ['canary-a', 'canary-b']) {
     const response = await fetch(`http://127.0.0.1:${port}/api/servers/everything/tools/echo`, {
       method: 'POST',
@@ -88,7 +96,7 @@ it('follows: what there is, and then what comes, until it is interrupted', { tim
   await until('canary-b')
   const rows = printed.trimEnd().split('\n').map((line) => JSON.parse(line) as { seq: number; type: string }) // prettier-ignore
   expect(rows.map(({ seq }) => seq)).toEqual([0, 1, 2])
-  expect(await lines).toMatch(/^1 .*tool\.call {2}agent-1 {2}everything .*served/)
+  await expect.poll(() => lines, { timeout: 20_000 }).toMatch(/^1 .*tool\.call {2}agent-1 {2}everything .*served/)
   for (const child of [following, filtered]) {
     child.kill('SIGINT')
     const [code] = (await once(child, 'exit')) as [number | null]

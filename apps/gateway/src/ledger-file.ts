@@ -46,6 +46,8 @@ export async function readLedgerFile(file: string): Promise<AsyncDisposable & Le
   try {
     database.exec('pragma synchronous=full; pragma secure_delete=on')
     const store = createSqliteStore({ database })
+    // Whoever reads along meets the gateway's checkpoints of the write-ahead log now and then, and waits.
+    database.exec('pragma busy_timeout=5000')
     const [origin] = await store.origins()
     if (origin === undefined) throw new AuditError('AUDIT_NOT_FOUND', `there is no log in ${file}`)
     const log = openLog({ store, origin })
