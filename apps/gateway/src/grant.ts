@@ -1,5 +1,5 @@
 /** What a call was granted: the message that may be forwarded, its place under the limits, and what of the answer is shown. */
-import type { CallRedactor, Decision, Limiter, Redactor, Subject, ToolCall } from '@mcp-gateway/policy'
+import type { Admission, CallRedactor, Decision, Limiter, Redactor, Subject, ToolCall } from '@mcp-gateway/policy'
 import { isObject, mapExchange, type Exchange, type JsonObject, type JsonRpcMessage, type JsonRpcRequest, type JsonRpcResponse } from '@mcp-gateway/wire' // prettier-ignore
 import { listKindOf } from './aggregate.ts'
 import type { DefinitionGuard } from './definition-guard.ts'
@@ -24,7 +24,7 @@ export type Grant = {
   /** What of the call may be written down. */
   readonly detail: 'bodies' | 'metadata'
   /** Waits for nothing: a call over its limit is refused. Disposing of it gives the place back. @throws PolicyError */
-  admit(): Promise<Disposable> | undefined
+  admit(): Promise<Disposable> | Disposable | undefined
   /** The exchange as its caller gets it. */
   present(exchange: Exchange): Exchange
 }
@@ -88,6 +88,7 @@ export function openGrant(parts: GrantParts): Grant {
   const inspects = parts.guard?.inspectsResults === true && target !== undefined
   const cut = (value: unknown, by: CallRedactor): unknown => {
     const { value: rest, findings } = by.value(value)
+    if (rest === value) return rest
     for (const [name, count] of Object.entries(findings)) {
       notes.redacted ??= {}
       notes.redacted[name] = (notes.redacted[name] ?? 0) + count
@@ -107,11 +108,13 @@ export function openGrant(parts: GrantParts): Grant {
     admit() {
       if (limiter === undefined || target === undefined || subject === undefined) return undefined
       const named = obligations.flatMap((one) => (one.type === 'limit' ? [one.limit] : []))
-      return limiter.admit(subject, target, { named }).then((admission) => {
+      const tell = (admission: Admission): Admission => {
         Object.assign(call.responseHeaders ?? {}, admission.headers)
         if (admission.error !== undefined) throw admission.error
         return admission
-      })
+      }
+      const admission = limiter.admit(subject, target, { named })
+      return admission instanceof Promise ? admission.then(tell) : tell(admission)
     },
     present(exchange) {
       if (shown === undefined && results === undefined && !inspects) return exchange
@@ -132,11 +135,16 @@ function cutArguments(message: JsonRpcRequest, by: CallRedactor | undefined, cut
 }
 
 /** Results and params, errors with the texts they quote, and questions of the server. */
+const BODIES = ['result', 'error', 'params'] as const
+
 function cutBody<T extends JsonRpcMessage>(message: T, by: CallRedactor, cut: Cut): T {
-  const { result, error, params } = message as JsonObject
-  const body = { ...(result !== undefined && { result }), ...(error !== undefined && { error }), ...(params !== undefined && { params }) } // prettier-ignore
-  const changed: JsonObject = Object.fromEntries(Object.entries(body).map(([key, value]) => [key, cut(value, by)]))
-  return { ...message, ...changed }
+  let rest: T & JsonObject = message
+  for (const name of BODIES) {
+    const given = rest[name]
+    const body = given === undefined ? given : cut(given, by)
+    if (body !== given) rest = { ...rest, [name]: body }
+  }
+  return rest
 }
 
 /** The page of a list, less what this caller could not use. */

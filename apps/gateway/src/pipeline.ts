@@ -41,7 +41,7 @@ export async function* onCall(call: Call, pipeline: Pipeline): Exchange {
     const allowed = pipeline.authority.authorize(call)
     const grant = record.granted(allowed instanceof Promise ? await allowed : allowed)
     const admitted = grant.admit()
-    using _place = admitted === undefined ? undefined : await admitted
+    using _place = admitted instanceof Promise ? await admitted : admitted
     const response = record.result(yield* grant.present(await call.forward(grant.message)))
     // With the log on it is a promise: the reply leaves after the commit.
     return response instanceof Promise ? await response : response

@@ -139,7 +139,7 @@ export const corpus: Readonly<Record<string, readonly Sample[]>> = {
   prose: [
     ['The quick brown fox, 12 of 34, costs 5.99 or 1,234,567.89 on 2024-11-21.'],
     ['Version 1.2.3, build 20241121.1, commit deadbeef, PR #12345.'],
-    ['function f(a, b) { return a::b[0x1F] + 3.14e-10 } // TODO(me): 50% off'],
+    ['function f(a, b) { return a::b[0x1F] + 3.14e-10 } // half of it, 50% off'],
     ['ISBN 978-3-16-148410-0, EAN 4006381333931'],
     ['coordinates 52.520008, 13.404954; size 1920x1080; ratio 16:9'],
     ['Größe: 42 °C, naïve café, 日本語テキスト 12345, 😀😀'],

@@ -74,6 +74,34 @@ describe('detectors', () => {
   })
 })
 
+describe('the texts before', () => {
+  const numbers = '4111 1111 1111 1111 jane@example.com '.repeat(20)
+
+  test('change nothing: redact(a), then redact(b) ≡ redact(b)', () => {
+    const texts = [...Object.values(corpus).flatMap((samples) => samples.map(([text]) => text)), numbers]
+    const beginning = fc
+      .tuple(fc.constantFrom(...texts), fc.nat(80))
+      .map(([text, cut]) => text.slice(0, Math.max(text.length - cut, 0)))
+    fc.assert(
+      fc.property(fc.constantFrom(...texts), beginning, (before, text) => {
+        all.text(' '.repeat(1000))
+        const alone = all.text(text)
+        all.text(before)
+        expect(all.text(text)).toEqual(alone)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('and neither does where a text ends, short or long', () => {
+    for (const length of [20, 63, 64, 65, 66, 65_535, 65_536, 65_537, 65_540, 200_000]) {
+      const filling = 'é'.repeat(length - 12)
+      expect(all.text(`${filling} a@bcdef.io`).value).toBe(`${filling} [REDACTED email]`)
+      expect(all.text(`a@bcdef.io ${filling}`).value).toBe(`[REDACTED email] ${filling}`)
+    }
+  })
+})
+
 describe('streams', () => {
   const pieces = Object.values(corpus).flatMap((samples) => samples.map(([text]) => text))
   const noise = fc.string({
@@ -194,6 +222,27 @@ describe('values', () => {
       'odd.name': '[REDACTED field]',
       ssn: 7,
     })
+  })
+
+  test('more names and more places than are remembered are redacted like the first', () => {
+    const long = 'n'.repeat(100)
+    const paths = Array.from({ length: 12 }, (_, index) => `**.p${index}.**.q${index}`)
+    const deep = redactor({ fields: ['**.password', ...paths], detectors: [] })
+    for (let round = 0; round < 2000; round++) {
+      const given = { [`m${round}`]: { [`p${round % 12}`]: { [long]: { [`Q${round % 12}`]: 1, q: 2, password: 3 } } } }
+      expect(deep.value(given).value).toEqual({
+        [`m${round}`]: {
+          [`p${round % 12}`]: {
+            [long]: { [`Q${round % 12}`]: '[REDACTED field]', q: 2, password: '[REDACTED field]' },
+          },
+        },
+      })
+    }
+    const all = Object.fromEntries(paths.map((_, index) => [`p${index}`, 1]))
+    const nested = Array.from({ length: 12 }).reduce<object>((inner, _, index) => ({ ...all, [`p${index}`]: inner }), {
+      q3: 1,
+    })
+    expect(JSON.stringify(deep.value(nested).value)).toContain('"q3":"[REDACTED field]"')
   })
 
   test('JSON inside a text, as tools return it, is redacted by the same paths', () => {

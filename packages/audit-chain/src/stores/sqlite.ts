@@ -32,9 +32,9 @@ const OPEN_TIMEOUT_MS = 5000
 export function openSqlite(path: string): DatabaseSync {
   try {
     const database = new DatabaseSync(path, { timeout: OPEN_TIMEOUT_MS, enableForeignKeyConstraints: false })
-    // 8 KiB pages hold several entries each; measured 20 % faster than 4 KiB.
+    // Pages of 4 KiB, as is usual: a batch of 64 entries rewrites the last page of eight trees. With 8 KiB it took an eighth longer.
     database.exec(
-      'pragma page_size=8192; pragma journal_mode=wal; pragma synchronous=full; pragma secure_delete=on; pragma wal_autocheckpoint=4000',
+      'pragma journal_mode=wal; pragma synchronous=full; pragma secure_delete=on; pragma wal_autocheckpoint=8000',
     )
     return database
   } catch (error) {

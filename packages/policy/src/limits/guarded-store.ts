@@ -18,7 +18,11 @@ type GuardedStoreOptions = {
 }
 
 export type GuardedStore = {
-  readonly take: (requests: readonly RateRequest[], signal?: AbortSignal) => Promise<Answer<readonly RateAnswer[]>>
+  /** At once when the store answers at once. */
+  readonly take: (
+    requests: readonly RateRequest[],
+    signal?: AbortSignal,
+  ) => Promise<Answer<readonly RateAnswer[]>> | Answer<readonly RateAnswer[]>
   readonly acquire: (
     requests: readonly SlotRequest[],
     holder: string,
@@ -39,26 +43,38 @@ export function createGuardedStore(options: GuardedStoreOptions): GuardedStore {
     isDown = true
     onFailed(lastError)
   }
-  const ask = async <T>(
+  const arrived = <T>(value: T): Answer<T> => {
+    if (isDown) onRecovered()
+    isDown = false
+    return { value, degraded: false }
+  }
+  const instead = <T>(question: (from: LimitStore) => Promise<T> | T): Promise<Answer<T>> | Answer<T> => {
+    if (local === undefined) {
+      return { failure: { error: lastError, retryMs: Math.max(Math.ceil(downUntil - performance.now()), 1) } }
+    }
+    const value = question(local)
+    if (value instanceof Promise) return value.then((late) => ({ value: late, degraded: true }))
+    return { value, degraded: true }
+  }
+  const ask = <T>(
     question: (from: LimitStore) => Promise<T> | T,
     signal: AbortSignal | undefined,
     onLate: (value: T) => void,
-  ): Promise<Answer<T>> => {
+  ): Promise<Answer<T>> | Answer<T> => {
     signal?.throwIfAborted()
-    if (!isDown || performance.now() >= downUntil) {
-      try {
-        const answer = question(store)
-        const value = answer instanceof Promise ? await withTimeout(answer, timeoutMs, signal, onLate) : answer
-        if (isDown) onRecovered()
-        isDown = false
-        return { value, degraded: false }
-      } catch (error) {
-        signal?.throwIfAborted()
-        fail(error)
-      }
+    if (isDown && performance.now() < downUntil) return instead(question)
+    const failed = (error: unknown): Promise<Answer<T>> | Answer<T> => {
+      signal?.throwIfAborted()
+      fail(error)
+      return instead(question)
     }
-    if (local !== undefined) return { value: await question(local), degraded: true }
-    return { failure: { error: lastError, retryMs: Math.max(Math.ceil(downUntil - performance.now()), 1) } }
+    try {
+      const answer = question(store)
+      if (!(answer instanceof Promise)) return arrived(answer)
+      return withTimeout(answer, timeoutMs, signal, onLate).then(arrived, failed)
+    } catch (error) {
+      return failed(error)
+    }
   }
   return {
     take: (requests, signal) =>

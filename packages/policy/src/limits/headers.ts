@@ -7,34 +7,52 @@ import type { AppliedLimit } from './limit-finder.ts'
 
 export type LimitHeaders = Readonly<Record<string, string>>
 
-export function limitHeaders(
-  states: readonly { readonly limit: AppliedLimit; readonly answer: RateAnswer }[],
-): LimitHeaders {
-  // A refusing limit is nearer than one with room, and of two that refuse the one that takes longer.
-  const [nearest] = states.toSorted(
-    (a, b) => a.answer.remaining - b.answer.remaining || b.answer.retryAfterUs - a.answer.retryAfterUs,
-  )
-  if (nearest?.limit.rate === undefined) return {}
-  const { count } = nearest.limit.rate
-  const { remaining, resetUs } = nearest.answer
-  const policies = states.flatMap(({ limit: { limit, rate } }) =>
-    rate === undefined ? [] : [`"${limit.id}";q=${rate.count};w=${Math.ceil(rate.windowMs / 1000)}`],
-  )
-  const current = states.map(
-    ({ limit: { limit }, answer }) => `"${limit.id}";r=${answer.remaining};t=${seconds(answer.resetUs)}`,
-  )
-  const waitUs = Math.max(...states.map(({ answer }) => answer.retryAfterUs))
-  return {
-    'RateLimit-Limit': String(count),
-    'RateLimit-Remaining': String(remaining),
-    'RateLimit-Reset': String(seconds(resetUs)),
-    'RateLimit-Policy': policies.join(', '),
-    RateLimit: current.join(', '),
-    'X-RateLimit-Limit': String(count),
-    'X-RateLimit-Remaining': String(remaining),
-    'X-RateLimit-Reset': String(seconds(resetUs)),
-    ...(waitUs > 0 && { 'Retry-After': String(seconds(waitUs)) }),
+export const NO_HEADERS: LimitHeaders = Object.freeze({})
+
+/** `answers` are those of `limits`, in order. */
+export function limitHeaders(limits: readonly AppliedLimit[], answers: readonly RateAnswer[]): LimitHeaders {
+  const at = nearestOf(answers)
+  const [nearest, answer] = [limits[at], answers[at]]
+  if (nearest?.rate === undefined || answer === undefined) return NO_HEADERS
+  let policies = nearest.policy
+  let current = stateOf(nearest, answer)
+  if (limits.length > 1) {
+    policies = limits.map(({ policy }) => policy).join(', ')
+    current = answers
+      .flatMap((one, index) => (limits[index] === undefined ? [] : [stateOf(limits[index], one)]))
+      .join(', ')
   }
+  const count = String(nearest.rate.count)
+  const remaining = String(answer.remaining)
+  const reset = String(seconds(answer.resetUs))
+  const headers = {
+    'RateLimit-Limit': count,
+    'RateLimit-Remaining': remaining,
+    'RateLimit-Reset': reset,
+    'RateLimit-Policy': policies,
+    RateLimit: current,
+    'X-RateLimit-Limit': count,
+    'X-RateLimit-Remaining': remaining,
+    'X-RateLimit-Reset': reset,
+  }
+  return answer.retryAfterUs > 0 ? { ...headers, 'Retry-After': String(seconds(answer.retryAfterUs)) } : headers
+}
+
+/** A refusing limit is nearer than one with room, and of two that refuse the one that takes longer. -1 when there is none. */
+export function nearestOf(answers: readonly RateAnswer[]): number {
+  let nearest = -1
+  let least = { remaining: Infinity, retryAfterUs: 0 }
+  for (const [index, answer] of answers.entries()) {
+    const { remaining, retryAfterUs } = answer
+    if (remaining > least.remaining || (remaining === least.remaining && retryAfterUs <= least.retryAfterUs)) continue
+    nearest = index
+    least = answer
+  }
+  return nearest
+}
+
+function stateOf({ limit }: AppliedLimit, { remaining, resetUs }: RateAnswer): string {
+  return `"${limit.id}";r=${remaining};t=${seconds(resetUs)}`
 }
 
 function seconds(microseconds: number): number {

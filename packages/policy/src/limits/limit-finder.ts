@@ -12,6 +12,8 @@ export type AppliedLimit = {
   readonly rate: Rate | undefined
   readonly intervalUs: number | undefined
   readonly concurrent: number | undefined
+  /** As `RateLimit-Policy` has it. */
+  readonly policy: string
 }
 
 /** (server, tool) whose limits are remembered. */
@@ -26,7 +28,7 @@ type Compiled = {
   readonly rates: (tier: string | undefined) => Timed | undefined
 }
 
-type Timed = { readonly rate: Rate; readonly intervalUs: number }
+type Timed = { readonly rate: Rate; readonly intervalUs: number; readonly policy: string }
 
 export function createLimitFinder(
   limits: readonly Limit[],
@@ -52,7 +54,8 @@ export function createLimitFinder(
       const timed = rates(subject.tier)
       if (timed === undefined && limit.concurrent === undefined) continue
       const key = keyOf(limit, subject, call)
-      applied.push({ limit, key, rate: timed?.rate, intervalUs: timed?.intervalUs, concurrent: limit.concurrent })
+      const { rate, intervalUs, policy = '' } = timed ?? {}
+      applied.push({ limit, key, rate, intervalUs, concurrent: limit.concurrent, policy })
     }
     return applied
   }
@@ -65,24 +68,27 @@ function compile(limit: Limit): Compiled {
     limit,
     hasRole: everybody ? () => true : (roles) => roles.some(role),
     isAbout: (serverName, toolName) => server(serverName) && tool(toolName),
-    rates: compileRates(limit.rate),
+    rates: compileRates(limit),
   }
 }
 
-function compileRates(rate: Limit['rate']): Compiled['rates'] {
+function compileRates({ id, rate }: Limit): Compiled['rates'] {
   if (rate === undefined || rate === 'unlimited') return () => undefined
   if (isRate(rate)) {
-    const timed = time(rate)
+    const timed = time(id, rate)
     return () => timed
   }
-  const tiers = new Map(Object.entries(rate).map(([name, one]) => [name, one === 'unlimited' ? undefined : time(one)]))
+  const tiers = new Map(
+    Object.entries(rate).map(([name, one]) => [name, one === 'unlimited' ? undefined : time(id, one)]),
+  )
   const free = tiers.get('free')
   // A tier that nobody configured is no way around a limit.
   return (tier) => (tier !== undefined && tiers.has(tier) ? tiers.get(tier) : free)
 }
 
-function time(rate: Rate): Timed {
-  return { rate, intervalUs: intervalOf(rate) }
+function time(id: string, rate: Rate): Timed {
+  const policy = `"${id}";q=${rate.count};w=${Math.ceil(rate.windowMs / 1000)}`
+  return { rate, intervalUs: intervalOf(rate), policy }
 }
 
 function isRate(rate: Exclude<Limit['rate'], undefined | 'unlimited'>): rate is Rate {

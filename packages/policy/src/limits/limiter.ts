@@ -8,7 +8,7 @@ import { createMemoryLimitStore } from '../stores/memory.ts'
 import type { LimitStore, RateAnswer } from '../store.ts'
 import type { Subject, ToolCall } from '../subject.ts'
 import { createGuardedStore, type StoreFailure } from './guarded-store.ts'
-import { limitHeaders, type LimitHeaders } from './headers.ts'
+import { limitHeaders, nearestOf, NO_HEADERS, type LimitHeaders } from './headers.ts'
 import { createLimitFinder, type AppliedLimit } from './limit-finder.ts'
 import { DEFAULT_LIMITS, type Limit } from './limit.ts'
 
@@ -57,10 +57,11 @@ export type Admission = {
 
 export type Limiter = {
   /**
+   * At once when the store answers at once, as the one in memory does.
    * @param named limits with `applies: named` that obligations of the decision ask for
    * @throws the signal's reason when it is aborted; what was taken from a bucket by then stays taken
    */
-  readonly admit: (subject: Subject, call: ToolCall, options?: AdmitOptions) => Promise<Admission>
+  readonly admit: (subject: Subject, call: ToolCall, options?: AdmitOptions) => Promise<Admission> | Admission
 }
 
 export type AdmitOptions = { readonly named?: readonly string[]; readonly signal?: AbortSignal }
@@ -77,55 +78,59 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     onRecovered: () => options.onEvent?.({ type: 'store-recovered' }),
   })
   const failed = (failure: StoreFailure): Admission => (onFailure === 'open' ? waveThrough() : refuseFailed(failure))
+  const rated = (rates: readonly AppliedLimit[], taken: Taken | undefined, isDegraded = false): Admission => {
+    if (taken?.failure) return failed(taken.failure)
+    return conclude(rates, taken?.value ?? [], isDegraded || taken?.degraded === true)
+  }
+  /** Places first: a call that finds none takes nothing from its buckets. */
+  const admitHeld = async (found: readonly AppliedLimit[], signal: AbortSignal | undefined): Promise<Admission> => {
+    const slots = found.filter((one) => one.concurrent !== undefined)
+    const requests = slots.map(({ key, concurrent = 0 }) => ({ key, limit: concurrent }))
+    const acquired = await store.acquire(requests, newId(), leaseMs, signal)
+    if (acquired.failure) return failed(acquired.failure)
+    const full = slots[acquired.value]
+    if (full !== undefined) return refuseConcurrent(full, acquired.degraded)
+    const giveBack = once(() => acquired.release())
+    try {
+      const rates = found.filter((one) => one.rate !== undefined)
+      const taken = rates.length > 0 ? await store.take(rates.map(requestOf), signal) : undefined
+      const admission = rated(rates, taken, acquired.degraded)
+      if (admission.allowed) return { ...admission, [Symbol.dispose]: giveBack }
+      giveBack()
+      return admission
+    } catch (error) {
+      giveBack()
+      throw error
+    }
+  }
 
   return {
-    async admit(subject, call, { named = [], signal } = {}) {
+    admit(subject, call, { named = [], signal } = {}) {
       const found = find(subject, call, named)
-      const rates = found.filter((one) => one.rate !== undefined)
-      const slots = found.filter((one) => one.concurrent !== undefined)
-      const holder = slots.length > 0 ? newId() : ''
-      const requests = slots.map(({ key, concurrent = 0 }) => ({ key, limit: concurrent }))
-      const acquired = slots.length > 0 ? await store.acquire(requests, holder, leaseMs, signal) : undefined
-      if (acquired?.failure) return failed(acquired.failure)
-      const full = acquired === undefined || acquired.value < 0 ? undefined : slots[acquired.value]
-      if (full !== undefined) return refuseConcurrent(full, acquired?.degraded === true)
-      const giveBack = acquired === undefined ? () => {} : once(() => acquired.release())
-      try {
-        const taken = rates.length > 0 ? await store.take(rates.map(requestOf), signal) : undefined
-        if (taken?.failure) {
-          if (onFailure !== 'open') giveBack()
-          return onFailure === 'open' ? waveThrough(giveBack) : failed(taken.failure)
-        }
-        const admission = conclude(rates, taken?.value ?? [], taken?.degraded === true || acquired?.degraded === true)
-        if (admission.allowed) return { ...admission, [Symbol.dispose]: giveBack }
-        giveBack()
-        return admission
-      } catch (error) {
-        giveBack()
-        throw error
-      }
+      if (found.some((one) => one.concurrent !== undefined)) return admitHeld(found, signal)
+      if (found.length === 0) return rated(found, undefined)
+      const taken = store.take(found.map(requestOf), signal)
+      return taken instanceof Promise ? taken.then((late) => rated(found, late)) : rated(found, taken)
     },
   }
 }
+
+type Taken = Awaited<ReturnType<ReturnType<typeof createGuardedStore>['take']>>
 
 function requestOf({ key, intervalUs = 1, rate }: AppliedLimit): { key: string; intervalUs: number; burst: number } {
   return { key, intervalUs, burst: rate?.burst ?? 1 }
 }
 
 function conclude(limits: readonly AppliedLimit[], answers: readonly RateAnswer[], degraded: boolean): Admission {
-  const states = limits.flatMap((limit, index) => {
-    const answer = answers[index]
-    return answer === undefined ? [] : [{ limit, answer }]
-  })
-  const headers = limitHeaders(states)
-  const refusing = states.filter(({ answer }) => !answer.allowed)
-  const [longest] = refusing.toSorted((a, b) => b.answer.retryAfterUs - a.answer.retryAfterUs)
-  if (longest === undefined) {
-    const [first] = limits
+  const headers = limitHeaders(limits, answers)
+  const [first] = limits
+  const nearest = nearestOf(answers)
+  const limit = limits[nearest]
+  const answer = answers[nearest]
+  if (limit === undefined || answer === undefined || answer.allowed) {
     const reason = first === undefined ? 'no limit is about this call' : 'within the limits'
     return { allowed: true, rule: `limits/${first?.limit.id ?? 'none'}`, reason, headers, degraded, ...nothingHeld }
   }
-  const { limit, answer } = longest
   const retryAfterMs = Math.ceil(answer.retryAfterUs / 1000)
   const rule = `limits/${limit.limit.id}`
   const reason = `the limit "${limit.limit.id}" is reached; try again in ${retryAfterMs} ms`
@@ -134,7 +139,6 @@ function conclude(limits: readonly AppliedLimit[], answers: readonly RateAnswer[
 }
 
 const nothingHeld = { [Symbol.dispose]: (): void => {} } as const
-const NO_HEADERS: LimitHeaders = Object.freeze({})
 
 /** Nobody knows when another call ends; a second is a guess that keeps clients from asking at once. */
 const CONCURRENT_RETRY_MS = 1000

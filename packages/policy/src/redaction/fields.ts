@@ -6,8 +6,19 @@
 /** A segment is a name in lower case, `*` for any one, or `**` for any number of them. */
 export type FieldPath = readonly string[]
 
-/** How far each path has come on the way down: pairs of a path and how many of its segments are behind. */
-export type FieldState = readonly (readonly [path: FieldPath, at: number])[]
+/** How far each path has come on the way down: which path, and how many of its segments are behind. */
+type Progress = readonly (readonly [path: number, at: number])[]
+
+/** A place on the way down. `steps` is where its members lead, as far as that is remembered. */
+export type FieldState = { readonly progress: Progress; readonly steps: Map<string, FieldStep> | undefined }
+
+/** `hit` when a path ends at this member. */
+export type FieldStep = { readonly hit: boolean; readonly next: FieldState }
+
+/** What is remembered of places and names. The adversary makes up names of members. */
+const MAX_STATES = 100
+const MAX_STEPS = 200
+const MAX_NAME_CHARS = 64
 
 const MAX_SEGMENTS = 32
 const SEGMENT = /(?:^|\.)(?<name>[^.[\]"*]+|\*\*?)|\[(?<quoted>"(?:[^"\\]|\\.)*")\]/y
@@ -26,25 +37,58 @@ export function parseFieldPath(source: string): FieldPath {
   return path
 }
 
-export function startFields(paths: readonly FieldPath[]): FieldState {
-  return paths.map((path) => [path, 0] as const)
+/**
+ * `step` is asked for every member of every value, and these have the same few names again and again: remembered, a step is
+ * one look-up.
+ */
+export function createFields(paths: readonly FieldPath[]): {
+  readonly start: FieldState
+  readonly step: (state: FieldState, name: string) => FieldStep
+} {
+  const states = new Map<string, FieldState>()
+  const stateOf = (progress: Progress): FieldState => {
+    const key = progress.join(' ')
+    const known = states.get(key)
+    if (known !== undefined) return known
+    if (states.size >= MAX_STATES) return { progress, steps: undefined }
+    const state = { progress, steps: new Map<string, FieldStep>() }
+    states.set(key, state)
+    return state
+  }
+  const start = stateOf(paths.map((_, path) => [path, 0] as const))
+  const compute = ({ progress }: FieldState, name: string): FieldStep => {
+    const { hit, next } = descend(paths, progress, name.toLowerCase())
+    return { hit, next: stateOf(next) }
+  }
+  return {
+    start,
+    step(state, name) {
+      const { steps } = state
+      const known = steps?.get(name)
+      if (known !== undefined) return known
+      const step = compute(state, name)
+      if (steps !== undefined && step.next.steps !== undefined && name.length <= MAX_NAME_CHARS) {
+        if (steps.size >= MAX_STEPS) steps.clear()
+        steps.set(name, step)
+      }
+      return step
+    },
+  }
 }
 
-/** Below the member `key`: `hit` when a path ends here. */
-export function descend(state: FieldState, key: string): { readonly hit: boolean; readonly next: FieldState } {
-  if (state.length === 0) return { hit: false, next: state }
-  const lower = key.toLowerCase()
-  const next: (readonly [FieldPath, number])[] = []
+function descend(paths: readonly FieldPath[], progress: Progress, name: string): { hit: boolean; next: Progress } {
+  const next: (readonly [number, number])[] = []
   let hit = false
-  const add = (path: FieldPath, at: number): void => {
-    if (at === path.length) hit = true
+  const add = (path: number, at: number): void => {
+    if (at === paths[path]?.length) hit = true
     else if (!next.some(([other, index]) => other === path && index === at)) next.push([path, at])
   }
-  for (const [path, from] of state) {
+  for (const [path, from] of progress) {
+    const segments = paths[path] ?? []
     let at = from
     // `**` may stand for nothing, and then the segment behind it is the one that is asked.
-    while (path[at] === '**') add(path, at++)
-    if (path[at] === '*' || path[at] === lower) add(path, at + 1)
+    while (segments[at] === '**') add(path, at++)
+    if (segments[at] === '*' || segments[at] === name) add(path, at + 1)
   }
   return { hit, next }
 }

@@ -1,5 +1,6 @@
 /** Detectors of numbers: at the first digit of a word, or at `+` and `(`. */
 import { isIPv6 } from 'node:net'
+import { codeAt } from './codes.ts'
 import { NEED_MORE, type Detector, type Found, type Source } from './span.ts'
 import { DIGIT, flagsAt, HEX, LETTER, WORD } from './words.ts'
 
@@ -20,104 +21,107 @@ const DOT = 46
 const HYPHEN = 45
 const SPACE = 32
 const COLON = 58
+const PARENTHESIS = 40
 const ZERO = 48
+const ONE = 49
 const TWO = 50
 const SIX = 54
 const UPPER_A = 65
 
 export function matchNumber(source: Source, start: number, enabled: ReadonlySet<Detector>): Found {
-  const { text } = source
+  const { text, codes } = source
   if (isOpen(source, start, NUMBER_CHARS)) return NEED_MORE
   let end = start
-  while (end < start + 20 && flagsAt(text, end) & DIGIT) end++
+  while (end < start + 20 && flagsAt(codes, end) & DIGIT) end++
   const length = end - start
-  const next = text.charCodeAt(end)
+  const next = codeAt(codes, end)
   // A cheap look at the first group decides which pattern could match at all.
   if (next === DOT && length <= 3) {
-    if (enabled.has('ip') && !isDotted(text, start)) {
-      const ipEnd = endOfIpv4(text, start)
+    if (enabled.has('ip') && !isDotted(codes, start)) {
+      const ipEnd = endOfIpv4(codes, start)
       if (ipEnd !== undefined) return { start, end: ipEnd, detector: 'ip' }
     }
-    return enabled.has('phone') && !isDotted(text, start) ? run(NANP, text, start, 'phone') : undefined
+    return enabled.has('phone') && !isDotted(codes, start) ? run(NANP, text, start, 'phone') : undefined
   }
-  if (length === 3 && next === HYPHEN && enabled.has('ssn') && text.charCodeAt(start - 1) !== HYPHEN) {
+  if (length === 3 && next === HYPHEN && enabled.has('ssn') && codeAt(codes, start - 1) !== HYPHEN) {
     const ssn = run(SSN, text, start, 'ssn')
     if (ssn !== undefined) return ssn
   }
   if ((length === 4 && (next === SPACE || next === HYPHEN)) || length >= 13) {
-    return enabled.has('credit_card') ? matchCard(text, start, length) : undefined
+    return enabled.has('credit_card') ? matchCard(codes, start, length) : undefined
   }
-  const mayBePhone = length === 3 || length === 4 || (length === 1 && text[start] === '1' && mayGoOn(text, end + 1))
-  return enabled.has('phone') && mayBePhone && !isDotted(text, start) ? run(NANP, text, start, 'phone') : undefined
+  const mayBePhone =
+    length === 3 || length === 4 || (length === 1 && codeAt(codes, start) === ONE && mayGoOn(codes, end + 1))
+  return enabled.has('phone') && mayBePhone && !isDotted(codes, start) ? run(NANP, text, start, 'phone') : undefined
 }
 
-function endOfIpv4(text: string, start: number): number | undefined {
+function endOfIpv4(codes: Uint16Array, start: number): number | undefined {
   let at = start
   for (let octet = 0; octet < 4; octet++) {
-    if (octet > 0 && text.charCodeAt(at++) !== DOT) return undefined
+    if (octet > 0 && codeAt(codes, at++) !== DOT) return undefined
     let value = 0
     const from = at
-    while (at < from + 4 && flagsAt(text, at) & DIGIT) value = value * 10 + text.charCodeAt(at++) - ZERO
+    while (at < from + 4 && flagsAt(codes, at) & DIGIT) value = value * 10 + codeAt(codes, at++) - ZERO
     if (at === from || at > from + 3 || value > 255) return undefined
   }
   // A fifth number, or `1.2.3.4a`, is no address; `1.2.3.4-` is one.
-  const goesOn = text.charCodeAt(at) === DOT && (flagsAt(text, at + 1) & DIGIT) !== 0
-  return flagsAt(text, at) & WORD || goesOn ? undefined : at
+  const goesOn = codeAt(codes, at) === DOT && (flagsAt(codes, at + 1) & DIGIT) !== 0
+  return flagsAt(codes, at) & WORD || goesOn ? undefined : at
 }
 
 /** Behind the 1 of North America. */
-function mayGoOn(text: string, index: number): boolean {
-  return text.charCodeAt(index) >= TWO || text[index] === '('
+function mayGoOn(codes: Uint16Array, index: number): boolean {
+  return codeAt(codes, index) >= TWO || codeAt(codes, index) === PARENTHESIS
 }
 
 /** Part of a longer number: `1.2.3.4.5`, `0.415-555-2671`, `2024-415-555-2671`. */
-function isDotted(text: string, start: number): boolean {
-  const before = text.charCodeAt(start - 1)
-  return (before === DOT || before === HYPHEN) && (flagsAt(text, start - 2) & DIGIT) !== 0
+function isDotted(codes: Uint16Array, start: number): boolean {
+  const before = codeAt(codes, start - 1)
+  return (before === DOT || before === HYPHEN) && (flagsAt(codes, start - 2) & DIGIT) !== 0
 }
 
 /** 13 to 19 digits, in one piece or in the groups that are printed on cards: 4-4-4-1…7 or 4-6-4…5. By hand, see bench. */
-function matchCard(text: string, start: number, length: number): Found {
+function matchCard(codes: Uint16Array, start: number, length: number): Found {
   // The first digit tells the network: 3 to 6, and 2 of Mastercard.
-  const first = text.charCodeAt(start)
+  const first = codeAt(codes, start)
   if (first < TWO || first > SIX) return undefined
-  const end = length >= 13 ? start + length : endOfGroups(text, start)
-  if (end === undefined || !endsNumber(text, end)) return undefined
-  return isLuhn(text, start, end) ? { start, end, detector: 'credit_card' } : undefined
+  const end = length >= 13 ? start + length : endOfGroups(codes, start)
+  if (end === undefined || !endsNumber(codes, end)) return undefined
+  return isLuhn(codes, start, end) ? { start, end, detector: 'credit_card' } : undefined
 }
 
-function endOfGroups(text: string, start: number): number | undefined {
-  const separator = text.charCodeAt(start + 4)
-  const second = digitsAt(text, start + 5, 7)
+function endOfGroups(codes: Uint16Array, start: number): number | undefined {
+  const separator = codeAt(codes, start + 4)
+  const second = digitsAt(codes, start + 5, 7)
   const third = start + 6 + second
-  if ((second !== 4 && second !== 6) || text.charCodeAt(third - 1) !== separator) return undefined
-  const thirdLength = digitsAt(text, third, 6)
+  if ((second !== 4 && second !== 6) || codeAt(codes, third - 1) !== separator) return undefined
+  const thirdLength = digitsAt(codes, third, 6)
   if (second === 6) return thirdLength === 4 || thirdLength === 5 ? third + thirdLength : undefined
-  if (thirdLength !== 4 || text.charCodeAt(third + 4) !== separator) return undefined
-  const last = digitsAt(text, third + 5, 8)
+  if (thirdLength !== 4 || codeAt(codes, third + 4) !== separator) return undefined
+  const last = digitsAt(codes, third + 5, 8)
   return last >= 1 && last <= 7 ? third + 5 + last : undefined
 }
 
-function digitsAt(text: string, start: number, max: number): number {
+function digitsAt(codes: Uint16Array, start: number, max: number): number {
   let count = 0
-  while (count < max && flagsAt(text, start + count) & DIGIT) count++
+  while (count < max && flagsAt(codes, start + count) & DIGIT) count++
   return count
 }
 
 /** `(?!\w|[-.]\d)` */
-function endsNumber(text: string, end: number): boolean {
-  const code = text.charCodeAt(end)
-  return !(flagsAt(text, end) & WORD) && !((code === HYPHEN || code === DOT) && flagsAt(text, end + 1) & DIGIT)
+function endsNumber(codes: Uint16Array, end: number): boolean {
+  const code = codeAt(codes, end)
+  return !(flagsAt(codes, end) & WORD) && !((code === HYPHEN || code === DOT) && flagsAt(codes, end + 1) & DIGIT)
 }
 
 /** ISO/IEC 7812-1 annex B, over what is no separator; wrong for nine of ten numbers that only look like a card's. */
-function isLuhn(text: string, start: number, end: number): boolean {
-  const first = (text.charCodeAt(start) | 0) - ZERO
+function isLuhn(codes: Uint16Array, start: number, end: number): boolean {
+  const first = codeAt(codes, start) - ZERO
   let sum = 0
   let count = 0
   let differs = false
   for (let index = end - 1; index >= start; index--) {
-    const digit = (text.charCodeAt(index) | 0) - ZERO
+    const digit = codeAt(codes, index) - ZERO
     if (digit < 0) continue
     const doubled = digit << 1
     sum += (count & 1) === 0 ? digit : doubled > 9 ? doubled - 9 : doubled
@@ -133,50 +137,50 @@ export function matchPlus(source: Source, start: number): Found {
 }
 
 export function matchParenthesis(source: Source, start: number): Found {
-  const { text } = source
+  const { text, codes } = source
   if (isOpen(source, start + 1, NUMBER_CHARS)) return NEED_MORE
-  return (flagsAt(text, start + 1) & DIGIT) === 0 ? undefined : run(NANP, text, start, 'phone')
+  return (flagsAt(codes, start + 1) & DIGIT) === 0 ? undefined : run(NANP, text, start, 'phone')
 }
 
 /** At the first character of a run of HEX characters: one look per run, however many words it has. */
-export function matchIpv6({ text, isFinal }: Source, start: number): Found {
+export function matchIpv6({ text, codes, isFinal }: Source, start: number): Found {
   let end = start
   let colons = 0
   let doubles = 0
   let digits = 0
-  while (end < start + 46 && flagsAt(text, end) & HEX) {
-    if (text.charCodeAt(end) === COLON) {
+  while (end < start + 46 && flagsAt(codes, end) & HEX) {
+    if (codeAt(codes, end) === COLON) {
       colons++
-      if (text.charCodeAt(end + 1) === COLON) doubles++
+      if (codeAt(codes, end + 1) === COLON) doubles++
     }
-    if (flagsAt(text, end) & DIGIT) digits++
+    if (flagsAt(codes, end) & DIGIT) digits++
     end++
   }
   if (end === text.length && end < start + 46 && !isFinal) return NEED_MORE
   // Without a digit it is more likely `Abc::Def` of some programming language.
-  if (colons < 2 || digits === 0 || end - start > 45 || flagsAt(text, end) & WORD) return undefined
+  if (colons < 2 || digits === 0 || end - start > 45 || flagsAt(codes, end) & WORD) return undefined
   if (doubles === 0 && colons < 6) return undefined
   const trimmed = /[:.]$/.test(text.slice(end - 2, end)) && !text.endsWith('::', end) ? end - 1 : end
   return isIPv6(text.slice(start, trimmed)) ? { start, end: trimmed, detector: 'ip' } : undefined
 }
 
 export function matchIban(source: Source, start: number): Found {
-  const { text } = source
+  const { text, codes } = source
   const isPossible = (offset: number, flag: number): boolean =>
-    start + offset >= text.length || (flagsAt(text, start + offset) & flag) !== 0
+    start + offset >= text.length || (flagsAt(codes, start + offset) & flag) !== 0
   if (!isPossible(1, LETTER) || !isPossible(2, DIGIT)) return undefined
   if (isOpen(source, start, IBAN_CHARS)) return NEED_MORE
   const span = run(IBAN, text, start, 'iban')
   if (span === undefined) return undefined
-  return isIban(text, start, span.end) ? span : undefined
+  return isIban(codes, start, span.end) ? span : undefined
 }
 
 /** ISO 7064 MOD 97-10, with the first four characters at the end; at most 34 characters. */
-function isIban(text: string, start: number, end: number): boolean {
+function isIban(codes: Uint16Array, start: number, end: number): boolean {
   let remainder = 0
   let count = 0
   for (let index = start + 4; index < end + 4; index++) {
-    const code = text.charCodeAt(index < end ? index : index - end + start)
+    const code = codeAt(codes, index < end ? index : index - end + start)
     if (code === SPACE) continue
     count++
     remainder = (code >= UPPER_A ? remainder * 100 + code - UPPER_A + 10 : remainder * 10 + code - ZERO) % 97
@@ -189,11 +193,11 @@ function tableOf(chars: RegExp): Uint8Array {
 }
 
 /** Whether a run of these characters reaches the end of what there is so far: then it may go on. */
-function isOpen({ text, isFinal }: Source, start: number, chars: Uint8Array): boolean {
+function isOpen({ text, codes, isFinal }: Source, start: number, chars: Uint8Array): boolean {
   if (isFinal) return false
   const last = Math.min(text.length, start + WINDOW_CHARS)
   let end = start
-  while (end < last && chars[text.charCodeAt(end)] === 1) end++
+  while (end < last && chars[codeAt(codes, end)] === 1) end++
   return end >= text.length
 }
 

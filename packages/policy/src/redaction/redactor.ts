@@ -118,10 +118,13 @@ export function createRedactor(rules: readonly RedactionRule[] = DEFAULT_REDACTI
   }
 }
 
+const NOTHING_FOUND: Readonly<Record<string, number>> = Object.freeze({})
+
 function createCallRedactor(rules: TextRules, fields: ReturnType<typeof parseFieldPath>[]): CallRedactor {
   const redactValue = createValueRedactor({ ...rules, fields })
   const isActive = rules.looks !== undefined || rules.patterns.length > 0 || fields.length > 0
-  const told = (findings: Findings): Readonly<Record<string, number>> => Object.fromEntries(findings)
+  const told = (findings: Findings): Readonly<Record<string, number>> =>
+    findings.size === 0 ? NOTHING_FOUND : Object.fromEntries(findings)
   return {
     isActive,
     isClean: createPrescan({ ...rules, fields }),

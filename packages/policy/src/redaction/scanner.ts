@@ -20,6 +20,7 @@ import {
   MAX_LOCAL_CHARS,
   WORD,
 } from './words.ts'
+import { codeAt, codesOf } from './codes.ts'
 import { matchNumber, matchPlus, matchParenthesis, matchIpv6, matchIban } from './numbers.ts'
 import { matchPem, matchSecret } from './secrets.ts'
 import { NEED_MORE, type Detector, type Found, type Source, type Span } from './span.ts'
@@ -59,12 +60,20 @@ export function looksOf(enabled: ReadonlySet<Detector>): Looks {
  * @param isFresh whether a span ended at `from`
  * @returns where to go on when there is more text: everything before is decided
  */
-export function scan({ text, isFinal }: Source, from: number, isFresh: boolean, looks: Looks, spans: Span[]): number {
-  const pass: Pass = { text, isFinal, looks, nextAt: -1, nextColon: -1 }
-  let previous = isFresh || from === 0 ? 0 : flagsAt(text, from - 1)
+export function scan(
+  { text, isFinal }: Omit<Source, 'codes'>,
+  from: number,
+  isFresh: boolean,
+  looks: Looks,
+  spans: Span[],
+): number {
+  const codes = codesOf(text)
+  const pass: Pass = { text, codes, isFinal, looks, nextAt: -1, nextColon: -1 }
+  let previous = isFresh || from === 0 ? 0 : flagsAt(codes, from - 1)
   let index = from
-  while (index < text.length) {
-    const flags = FLAGS[text.charCodeAt(index)] ?? 0
+  const { length } = text
+  while (index < length) {
+    const flags = FLAGS[codeAt(codes, index)] ?? 0
     // Inside of a word nothing begins, and neither does anything at most other characters.
     if (flags === 0 || (flags & WORD && previous & WORD)) {
       previous = flags
@@ -88,7 +97,7 @@ export function scan({ text, isFinal }: Source, from: number, isFresh: boolean, 
 
 /** At the first letter, digit or `_` of a word. */
 function matchWord(pass: Pass, index: number, flags: number, previous: number): Found {
-  const { text, looks } = pass
+  const { text, codes, looks } = pass
   if (looks.email && !(previous & ATOM)) {
     const found = matchAddress(pass, index)
     if (found !== undefined) return found
@@ -99,10 +108,10 @@ function matchWord(pass: Pass, index: number, flags: number, previous: number): 
   } else {
     const found = looks.secret ? matchSecret(pass, index) : undefined
     if (found !== undefined) return found
-    const iban = looks.iban && text.charCodeAt(index) <= UPPER_Z ? matchIban(pass, index) : undefined
+    const iban = looks.iban && codeAt(codes, index) <= UPPER_Z ? matchIban(pass, index) : undefined
     if (iban !== undefined) return iban
   }
-  if (!looks.ip || !(flags & HEX) || !isHexStart(text, index, previous)) return undefined
+  if (!looks.ip || !(flags & HEX) || !isHexStart(codes, index, previous)) return undefined
   if (pass.nextColon < index) pass.nextColon = orEnd(text.indexOf(':', index), text)
   // A group has at most four digits.
   return pass.nextColon - index <= 4 ? matchIpv6(pass, index) : undefined
@@ -110,15 +119,15 @@ function matchWord(pass: Pass, index: number, flags: number, previous: number): 
 
 /** At anything else that something begins with. */
 function matchSign(pass: Pass, index: number, flags: number, previous: number): Found {
-  const { text, looks } = pass
-  const code = text.charCodeAt(index)
+  const { codes, looks } = pass
+  const code = codeAt(codes, index)
   if (looks.email && flags & ATOM && !(previous & ATOM)) {
     const found = matchAddress(pass, index)
     if (found !== undefined) return found
   }
   if (code === PLUS) return looks.phone && !(previous & WORD) ? matchPlus(pass, index) : undefined
   if (code === PARENTHESIS) return looks.phone ? matchParenthesis(pass, index) : undefined
-  if (code === DASH) return looks.secret && text.charCodeAt(index - 1) !== DASH ? matchPem(pass, index) : undefined
+  if (code === DASH) return looks.secret && codeAt(codes, index - 1) !== DASH ? matchPem(pass, index) : undefined
   return code === COLON && looks.secret && isUrlStart(pass, index) ? matchUrlPassword(pass, index) : undefined
 }
 
@@ -134,7 +143,7 @@ function orEnd(index: number, text: string): number {
 }
 
 /** `addr:2001:db8::1` begins behind the first colon. */
-function isHexStart(text: string, index: number, previous: number): boolean {
+function isHexStart(codes: Uint16Array, index: number, previous: number): boolean {
   if (!(previous & HEX)) return true
-  return text.charCodeAt(index - 1) === COLON && !(flagsAt(text, index - 2) & HEX)
+  return codeAt(codes, index - 1) === COLON && !(flagsAt(codes, index - 2) & HEX)
 }

@@ -2,6 +2,7 @@
  * Secrets that say what they are by how they begin, as their issuers publish it. A secret without a prefix cannot be
  * told from any other random text: what the vault knows it scrubs by value, which is not this package's work.
  */
+import { codeAt } from './codes.ts'
 import { NEED_MORE, type Found, type Source } from './span.ts'
 import { flagsAt, WORD } from './words.ts'
 
@@ -17,6 +18,7 @@ type Rule = {
 const MAX_TOKEN_CHARS = 4096
 const MAX_PEM_CHARS = 16_384
 const MAX_PEM_LABEL_CHARS = 64
+const HYPHEN = 45
 
 const ALNUM = /[A-Za-z0-9]/
 const WORDS = /[\w-]/
@@ -63,62 +65,67 @@ function rule(prefix: string, body: RegExp, min: number): Rule {
   return { prefix, body, min, max: MAX_TOKEN_CHARS }
 }
 
-type Compiled = { readonly prefix: string; readonly body: Uint8Array; readonly min: number; readonly max: number }
-
-/** By the first two characters, the longest prefix first. */
-const BY_START = new Map<number, readonly Compiled[]>()
-for (const { prefix, body, min, max } of RULES.toSorted((a, b) => b.prefix.length - a.prefix.length)) {
-  const key = keyAt(prefix, 0)
-  const table = Uint8Array.from({ length: 128 }, (_, code) => (body.test(String.fromCharCode(code)) ? 1 : 0))
-  BY_START.set(key, [...(BY_START.get(key) ?? []), { prefix, body: table, min, max }])
+type Compiled = {
+  readonly prefix: string
+  /** Its third and fourth character; 0 when it is not that long. */
+  readonly third: number
+  readonly fourth: number
+  readonly body: Uint8Array
+  readonly min: number
+  readonly max: number
 }
-const JWT_START = keyAt('ey', 0)
-/** Whether a secret begins with these two characters, at 128 × the first + the second: asked at every word. */
-const STARTS = new Uint8Array(128 * 128)
-for (const start of ['ey', ...RULES.map(({ prefix }) => prefix)]) {
-  STARTS[start.charCodeAt(0) * 128 + start.charCodeAt(1)] = 1
+
+const JWT_START = startOf('ey'.charCodeAt(0), 'ey'.charCodeAt(1))
+/** The longest prefix first, by how it starts. Asked at every word, and most words begin like no secret. */
+const BY_START: (readonly Compiled[] | undefined)[] = Array.from({ length: 128 * 128 }, () => undefined)
+BY_START[JWT_START] = []
+for (const { prefix, body, min, max } of RULES.toSorted((a, b) => b.prefix.length - a.prefix.length)) {
+  const [first = 0, second = 0, third = 0, fourth = 0] = Array.from(prefix, (char) => char.charCodeAt(0))
+  const table = Uint8Array.from({ length: 128 }, (_, code) => (body.test(String.fromCharCode(code)) ? 1 : 0))
+  const start = startOf(first, second)
+  BY_START[start] = [...(BY_START[start] ?? []), { prefix, third, fourth, body: table, min, max }]
 }
 const URL_SAFE = Uint8Array.from({ length: 128 }, (_, code) => (/[\w-]/.test(String.fromCharCode(code)) ? 1 : 0))
 
-function keyAt(text: string, index: number): number {
-  return text.charCodeAt(index) * 65_536 + text.charCodeAt(index + 1)
+function startOf(first: number, second: number): number {
+  return first * 128 + second
 }
 
 /** At the first letter of a word. */
 export function matchSecret(source: Source, start: number): Found {
-  const { text, isFinal } = source
+  const { text, codes, isFinal } = source
   // One letter at the end: everything begins like this.
   if (start + 1 >= text.length) return isFinal ? undefined : NEED_MORE
-  const [first, second] = [text.charCodeAt(start), text.charCodeAt(start + 1)]
-  // A table is asked in a fifth of the time that a map takes, and most words begin like no secret.
-  if (first >= 128 || second >= 128 || STARTS[first * 128 + second] === 0) return undefined
-  const key = keyAt(text, start)
+  const [first, second] = [codeAt(codes, start), codeAt(codes, start + 1)]
+  if (first >= 128 || second >= 128) return undefined
+  const key = startOf(first, second)
+  const rules = BY_START[key]
+  if (rules === undefined) return undefined
   // Behind a hyphen it is the middle of a run that was looked at from its start.
-  if (key === JWT_START && text[start - 1] !== '-') return matchJwt(source, start)
-  for (const { prefix, body, min, max } of BY_START.get(key) ?? []) {
-    if (differs(text, start, prefix, 2) || differs(text, start, prefix, 3)) continue
-    if (!text.startsWith(prefix, start)) {
+  if (key === JWT_START && codeAt(codes, start - 1) !== HYPHEN) return matchJwt(source, start)
+  const [third, fourth] = [codeAt(codes, start + 2), codeAt(codes, start + 3)]
+  for (const one of rules) {
+    const { prefix, max } = one
+    // One character tells most prefixes apart, and costs less than a comparison of all. 0: the text ends here.
+    if (third !== 0 && one.third !== 0 && third !== one.third) continue
+    if (fourth !== 0 && one.fourth !== 0 && fourth !== one.fourth) continue
+    const isSeen = prefix.length < 5 && third !== 0 && fourth !== 0
+    if (!isSeen && !text.startsWith(prefix, start)) {
       if (!isFinal && prefix.startsWith(text.slice(start, start + prefix.length))) return NEED_MORE
       continue
     }
     const from = start + prefix.length
-    const end = endOfRun(text, from, max, body)
+    const end = endOfRun(codes, from, max, one.body)
     if (end === text.length && end - from < max && !isFinal) return NEED_MORE
     // Of a length that is fixed, a longer word is something else.
-    const isWhole = max === MAX_TOKEN_CHARS || (flagsAt(text, end) & WORD) === 0
-    if (end - from >= min && isWhole) return { start, end, detector: 'secret' }
+    const isWhole = max === MAX_TOKEN_CHARS || (flagsAt(codes, end) & WORD) === 0
+    if (end - from >= one.min && isWhole) return { start, end, detector: 'secret' }
   }
   return undefined
 }
 
-/** One character tells most prefixes apart, and costs less than a comparison of all. */
-function differs(text: string, start: number, prefix: string, offset: number): boolean {
-  if (offset >= prefix.length || start + offset >= text.length) return false
-  return text.charCodeAt(start + offset) !== prefix.charCodeAt(offset)
-}
-
 /** RFC 7519: three parts, of which the last may be empty (`alg: none`), and the first begins with `{"`. */
-function matchJwt({ text, isFinal }: Source, start: number): Found {
+function matchJwt({ text, codes, isFinal }: Source, start: number): Found {
   if (!text.startsWith('eyJ', start)) return start + 2 >= text.length && !isFinal ? NEED_MORE : undefined
   let end = start
   for (const [max, min] of [
@@ -127,7 +134,7 @@ function matchJwt({ text, isFinal }: Source, start: number): Found {
     [1024, 0],
   ] as const) {
     const from = end
-    end = endOfRun(text, from, max, URL_SAFE)
+    end = endOfRun(codes, from, max, URL_SAFE)
     if (end === text.length && end - from < max && !isFinal) return NEED_MORE
     if (end - from < min) return undefined
     if (max === 1024) break
@@ -137,10 +144,11 @@ function matchJwt({ text, isFinal }: Source, start: number): Found {
   return { start, end, detector: 'secret' }
 }
 
-function endOfRun(text: string, from: number, max: number, body: Uint8Array): number {
-  const last = Math.min(text.length, from + max)
+/** The zeros behind the text end it, too. */
+function endOfRun(codes: Uint16Array, from: number, max: number, body: Uint8Array): number {
+  const last = from + max
   let end = from
-  while (end < last && body[text.charCodeAt(end)] === 1) end++
+  while (end < last && body[codeAt(codes, end)] === 1) end++
   return end
 }
 

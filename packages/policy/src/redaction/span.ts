@@ -14,6 +14,8 @@ export type Found = Span | undefined | typeof NEED_MORE
 /** What a matcher is given. */
 export type Source = {
   readonly text: string
+  /** Of `text`, see `codesOf`. */
+  readonly codes: Uint16Array
   /** Nothing comes after `text`. */
   readonly isFinal: boolean
 }

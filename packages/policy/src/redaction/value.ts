@@ -1,6 +1,6 @@
 /** Redacting a parsed JSON value: its texts, the names of its members, and the members that paths name. */
 import { PolicyError } from '../errors.ts'
-import { createMention, descend, startFields, type FieldPath, type FieldState } from './fields.ts'
+import { createFields, createMention, type FieldPath, type FieldState } from './fields.ts'
 import { placeholder, redactText, type Findings, type TextRules } from './text.ts'
 
 export type ValueRules = TextRules & { readonly fields: readonly FieldPath[] }
@@ -12,7 +12,8 @@ const MAX_NESTED_JSON_CHARS = 4_000_000
 
 /** The same value when there is nothing in it; never changes the one it is given. */
 export function createValueRedactor(rules: ValueRules): (value: unknown, findings: Findings) => unknown {
-  const start = startFields(rules.fields)
+  const { start, step } = createFields(rules.fields)
+  const redactName = createNameRedactor(rules)
   const isMentioned = createMention(rules.fields)
 
   const redactLeaf = (text: string, findings: Findings, depth: number): string => {
@@ -30,14 +31,14 @@ export function createValueRedactor(rules: ValueRules): (value: unknown, finding
     if (typeof value !== 'object' || value === null || JSON.isRawJSON(value)) return value
     if (depth > MAX_DEPTH) throw new PolicyError('POLICY_VALUE_TOO_DEEP', `nested more than ${MAX_DEPTH} deep`)
     const visit = (key: string, member: unknown): unknown => {
-      const { hit, next } = descend(state, key)
+      const { hit, next } = step(state, key)
       if (!hit) return walk(member, next, findings, depth + 1)
       findings.set('field', (findings.get('field') ?? 0) + 1)
       return placeholder('field')
     }
     return Array.isArray(value)
       ? walkList(value, visit)
-      : walkMembers(value, visit, (key) => redactText(key, rules, findings))
+      : walkMembers(value as Record<string, unknown>, visit, (name) => redactName(name, findings))
   }
   return (value, findings) => walk(value, start, findings, 0)
 }
@@ -53,17 +54,22 @@ function walkList(list: readonly unknown[], visit: (key: string, member: unknown
 }
 
 function walkMembers(
-  value: object,
+  value: Readonly<Record<string, unknown>>,
   visit: (key: string, member: unknown) => unknown,
-  redactKey: (key: string) => string,
+  redactName: (name: string) => string,
 ): object {
-  let isChanged = false
-  const members = Object.entries(value).map(([key, member]: [string, unknown]) => {
-    const [newKey, redacted] = [redactKey(key), visit(key, member)]
-    if (newKey !== key || redacted !== member) isChanged = true
-    return [newKey, redacted] as const
-  })
-  if (!isChanged) return value
+  const names = Object.keys(value)
+  // Most have nothing in them: only then nothing is copied.
+  let members: (readonly [string, unknown])[] | undefined
+  for (const [index, name] of names.entries()) {
+    const member = value[name]
+    const [newName, redacted] = [redactName(name), visit(name, member)]
+    if (newName !== name || redacted !== member) {
+      members ??= names.slice(0, index).map((earlier) => [earlier, value[earlier]] as const)
+    }
+    members?.push([newName, redacted])
+  }
+  if (members === undefined) return value
   const result: Record<string, unknown> = {}
   for (const [key, member] of members) {
     // Two names that were different must not become one.
@@ -72,6 +78,24 @@ function walkMembers(
     Object.defineProperty(result, free, { value: member, enumerable: true, configurable: true, writable: true })
   }
   return result
+}
+
+/** Names in which nothing was found. */
+const MAX_CLEAN_NAMES = 1000
+const MAX_CLEAN_CHARS = 64
+
+/** Like `redactText`, for the names of members, which are the same few again and again. */
+function createNameRedactor(rules: TextRules): (name: string, findings: Findings) => string {
+  const clean = new Set<string>()
+  return (name, findings) => {
+    if (clean.has(name)) return name
+    const redacted = redactText(name, rules, findings)
+    if (redacted === name && name.length <= MAX_CLEAN_CHARS) {
+      if (clean.size >= MAX_CLEAN_NAMES) clean.clear()
+      clean.add(name)
+    }
+    return redacted
+  }
 }
 
 function parseKeepingNumbers(text: string): { readonly value: unknown } | undefined {

@@ -1,4 +1,5 @@
 /** Kinds of characters, and the detectors that are words: addresses of e-mail and passwords in URLs. */
+import { codeAt } from './codes.ts'
 import { NEED_MORE, type Found, type Source } from './span.ts'
 
 /** `[A-Za-z0-9_]` */
@@ -24,9 +25,9 @@ const HYPHEN = 45
 /** By code unit. */
 export const FLAGS: Uint8Array = makeFlags()
 
-export function flagsAt(text: string, index: number): number {
-  // Before the start and beyond the end the code is NaN, which is no index; 0 has no flags.
-  return FLAGS[text.charCodeAt(index) | 0] ?? 0
+export function flagsAt(codes: Uint16Array, index: number): number {
+  // Outside of the text the code is 0, which has no flags.
+  return FLAGS[codeAt(codes, index)] ?? 0
 }
 
 /** One entry for each code unit: with 128 of them, every other character would leave the fast path. */
@@ -47,27 +48,27 @@ function makeFlags(): Uint8Array {
 }
 
 /** At the first character of a run of ATOM characters. */
-export function matchEmail({ text, isFinal }: Source, start: number): Found {
+export function matchEmail({ text, codes, isFinal }: Source, start: number): Found {
   let at = start
   const last = Math.min(text.length, start + MAX_LOCAL_CHARS)
-  while (at < last && flagsAt(text, at) & ATOM) at++
+  while (at < last && flagsAt(codes, at) & ATOM) at++
   if (at === text.length && !isFinal && at < start + MAX_LOCAL_CHARS) return NEED_MORE
-  if (at === start || text.charCodeAt(at) !== AT) return undefined
-  const end = endOfDomain(text, at + 1, isFinal)
+  if (at === start || codeAt(codes, at) !== AT) return undefined
+  const end = endOfDomain(codes, at + 1, isFinal ? Infinity : text.length)
   if (end === NEED_MORE) return NEED_MORE
   return end === undefined ? undefined : { start, end, detector: 'email' }
 }
 
 /** Behind the last label of letters: in `example.com.` before the last dot, in `react@18.2.0` nowhere. */
-function endOfDomain(text: string, start: number, isFinal: boolean): number | undefined | typeof NEED_MORE {
+function endOfDomain(codes: Uint16Array, start: number, seen: number): number | undefined | typeof NEED_MORE {
   let end: number | undefined
   let labelStart = start
   let hasDot = false
   let onlyLetters = true
   for (let index = start; index <= start + MAX_DOMAIN_CHARS; index++) {
-    if (index >= text.length && !isFinal) return NEED_MORE
-    const flags = flagsAt(text, index)
-    const code = text.charCodeAt(index)
+    if (index >= seen) return NEED_MORE
+    const flags = flagsAt(codes, index)
+    const code = codeAt(codes, index)
     if ((flags & WORD && code !== 95) || code === HYPHEN) {
       onlyLetters &&= (flags & LETTER) !== 0
       continue
@@ -89,11 +90,11 @@ export function isUrlStart({ text, isFinal }: Source, index: number): boolean {
 }
 
 /** The password of `postgres://user:password@host`; `/` ends it, so that no two of these look at the same text. */
-export function matchUrlPassword({ text, isFinal }: Source, start: number): Found {
+export function matchUrlPassword({ text, codes, isFinal }: Source, start: number): Found {
   let colon = -1
   for (let index = start + 3; index < start + MAX_URL_CHARS; index++) {
     if (index >= text.length) return isFinal ? undefined : NEED_MORE
-    const code = text.charCodeAt(index)
+    const code = codeAt(codes, index)
     if (code === AT) {
       return colon < 0 || colon + 1 === index ? undefined : { start: colon + 1, end: index, detector: 'secret' }
     }
