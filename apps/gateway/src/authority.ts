@@ -19,7 +19,7 @@ import {
   type ToolCall,
 } from '@mcp-gateway/policy'
 import type { JsonObject, JsonRpcRequest } from '@mcp-gateway/wire'
-import { neededFor, targetOf } from './call-target.ts'
+import { isRelay, neededFor, targetOf } from './call-target.ts'
 import type { DefinitionGuard } from './definition-guard.ts'
 import { listKindOf } from './aggregate.ts'
 import { createCutters, openGrant, pass, type Grant } from './grant.ts'
@@ -74,7 +74,8 @@ export function createAuthority({ file, hasPolicies, limiter, guard, scopesOf }:
     if (target === undefined) return openGrant({ call, sent, shown: shownOf(call) })
     const subject = subjectOf(call.caller)
     const decision = decide(subject, target)
-    const parts = { call, sent, target, decision, limiter, subject, cutters, guard }
+    const counting = isRelay(target) ? undefined : limiter
+    const parts = { call, sent, target, decision, limiter: counting, subject, cutters, guard }
     const checked = guard?.check(call.caller.tenantId, target)
     return checked === undefined ? openGrant(parts) : checked.then(() => openGrant(parts))
   }

@@ -2,6 +2,7 @@
 import type { ToolCall } from '@mcp-gateway/policy'
 import { isObject, type JsonObject, type JsonRpcRequest } from '@mcp-gateway/wire'
 import type { ListKind } from './list-cache.ts'
+import { OWN_ID } from './own-server.ts'
 
 /** They carry nothing of a server's to a caller, or are shown item by item to those who may see the item. */
 const FREE: ReadonlySet<string> = new Set([
@@ -40,4 +41,9 @@ export function targetOf(
 
 export function neededFor(kind: ListKind, item: JsonObject): string {
   return kind === 'tools' ? String(item['name']) : NEEDED[kind]
+}
+
+/** `gateway__call` makes a call that is limited itself: counted as well, it would take two places of one limit. */
+export function isRelay({ server, tool }: ToolCall): boolean {
+  return server === OWN_ID && tool === 'call'
 }

@@ -211,6 +211,15 @@ describe('limits', () => {
     await expect.poll(start).toBeInstanceOf(AbortController)
   })
 
+  it('count a call made by gateway__call once, as the call it makes', async () => {
+    const limits = [{ id: 'slow', per: ['caller'], rate: '1/min', burst: 2 }, { id: 'alone', per: ['caller'], concurrent: 1 }] // prettier-ignore
+    await using own = await limited({ limits })
+    const relayed = () => call('rita', 'call', { tool: 'one__echo', args: {} }, '/mcp/server/gateway', own)
+    expect(await relayed()).toMatchObject(fine)
+    expect(await relayed()).toMatchObject(fine)
+    expect(JSON.stringify(await relayed())).toContain('POLICY_RATE_LIMITED')
+  })
+
   it('a Redis that is not there refuses in closed, and admits in open', async () => {
     const gone = { redis: 'redis://127.0.0.1:1', defaultPerMinute: 10 }
     await using closed = await limited(gone)
