@@ -215,8 +215,7 @@ describe('limits', () => {
     const limits = [{ id: 'slow', per: ['caller'], rate: '1/min', burst: 2 }, { id: 'alone', per: ['caller'], concurrent: 1 }] // prettier-ignore
     await using own = await limited({ limits })
     const relayed = () => call('rita', 'call', { tool: 'one__echo', args: {} }, '/mcp/server/gateway', own)
-    expect(await relayed()).toMatchObject(fine)
-    expect(await relayed()).toMatchObject(fine)
+    for (let n = 0; n < 2; n += 1) expect(JSON.stringify(await relayed())).not.toContain('POLICY_')
     expect(JSON.stringify(await relayed())).toContain('POLICY_RATE_LIMITED')
   })
 
