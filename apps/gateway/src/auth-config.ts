@@ -27,6 +27,7 @@ type Moment = string | number
 export type KeyFile = Omit<KeyConfig, 'name' | 'expiresAt' | 'previous'> & {
   readonly name?: string | undefined
   readonly expiresAt?: Moment | undefined
+  readonly rateLimit?: number | undefined
   readonly previous?: { readonly key: string; readonly expiresAt: Moment } | undefined
 }
 
@@ -76,9 +77,10 @@ export function toAuth({ keys, ...rest }: AuthFile): AuthConfig {
   return { ...rest, keys: keys.map(toKey) }
 }
 
-function toKey({ expiresAt, name, previous, ...key }: KeyFile): KeyConfig {
+function toKey({ attributes, expiresAt, name, previous, rateLimit, ...key }: KeyFile): KeyConfig {
   return {
     ...key,
+    attributes: rateLimit === undefined ? attributes : { ...attributes, rateLimit },
     name: name ?? key.id,
     ...(expiresAt !== undefined && { expiresAt: timeOf(expiresAt) }),
     ...(previous && { previous: { key: previous.key, expiresAt: timeOf(previous.expiresAt) } }),

@@ -34,6 +34,10 @@ const keySchema: z.ZodType<KeyFile> = z.strictObject({
   expiresAt: moment
     .optional()
     .describe('After this moment the key is refused. ISO 8601 with a zone, a date (00:00 UTC), or epoch milliseconds.'),
+  rateLimit: z
+    .preprocess(digits, z.int().min(1).max(600_000))
+    .optional()
+    .describe('Calls of its consumer in a minute, besides what `rateLimit` says.'),
   previous: z
     .strictObject({ key: text('The key before, as `key`.'), expiresAt: moment.describe('Until when it is good.') })
     .optional()

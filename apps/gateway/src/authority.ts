@@ -124,12 +124,17 @@ export function createAuthority({ file, hasPolicies, limiter, guard, scopesOf }:
 
 const subjects = new WeakMap<Caller, Subject>()
 
-/** A caller as policies see it: which tier it has paid for is an attribute of its key or token. */
+/** A caller as policies see it: which tier it has paid for, and how often it may call, are attributes of its key or token. */
 function subjectOf(caller: Caller): Subject {
   const known = subjects.get(caller)
   if (known !== undefined) return known
-  const { tier } = caller.attributes
-  const subject = typeof tier === 'string' ? Object.freeze({ ...caller, tier }) : caller
+  const { tier, rateLimit } = caller.attributes
+  const own = {
+    ...(typeof tier === 'string' && { tier }),
+    // From a claim it may be anything.
+    ...(typeof rateLimit === 'number' && { perMinute: Math.max(1, Math.floor(rateLimit) || 1) }),
+  }
+  const subject = Object.keys(own).length === 0 ? caller : Object.freeze({ ...caller, ...own })
   subjects.set(caller, subject)
   return subject
 }

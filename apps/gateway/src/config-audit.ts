@@ -85,6 +85,18 @@ const file = {
 }
 const headerValue = z.string().regex(/^[^\r\n\0]*$/, { error: 'must not contain a line break' })
 
+const webhook = {
+  url: z
+    .string()
+    .refine(isSafeUrl, {
+      error: 'must be an https:// URL (http:// on loopback) without user name, password or fragment',
+    })
+    .describe('Where to.'),
+  secret: z.string().min(16, { error: 'must have 16 characters or more' }).describe('Best as `${NAME}`.'),
+}
+/** Of the export that `webhookUrl` is short for. */
+const SHORT_NAME = 'webhook-url'
+
 const exportSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('jsonl').describe('A file, one entry a line.'),
@@ -96,13 +108,7 @@ const exportSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('webhook').describe('POST requests, signed with HMAC-SHA256.'),
     ...common(1000),
-    url: z
-      .string()
-      .refine(isSafeUrl, {
-        error: 'must be an https:// URL (http:// on loopback) without user name, password or fragment',
-      })
-      .describe('Where to.'),
-    secret: z.string().min(16, { error: 'must have 16 characters or more' }).describe('Best as `${NAME}`.'),
+    ...webhook,
     format: line,
     headers: z
       .record(z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/), headerValue)
@@ -206,7 +212,33 @@ const schema = z
     ),
     witnesses: z.array(witnessSchema).max(32).default([]).describe('Who else is asked to sign each checkpoint.'),
     export: z.array(exportSchema).max(32).default([]).describe('Where the log is sent as it grows.'),
+    hashChain: z
+      .literal(true, { error: 'must be true, or left out: there is no log without the chain' })
+      .optional()
+      .describe('Every log is a hash chain.'),
+    webhookUrl: webhook.url.optional().describe('Short for an export of type webhook, together with `webhookSecret`.'),
+    webhookSecret: webhook.secret.optional(),
   })
+  .refine(({ webhookUrl, webhookSecret }) => (webhookUrl === undefined) === (webhookSecret === undefined), {
+    error: 'webhookUrl and webhookSecret belong together: deliveries are signed',
+  })
+  .refine(({ webhookUrl, region: its }) => webhookUrl === undefined || its === undefined, {
+    error: 'with audit.region, write the webhook among `export`, with the region that it is in',
+  })
+  .refine(({ webhookUrl, export: all }) => webhookUrl === undefined || all.every(({ name }) => name !== SHORT_NAME), {
+    error: `with webhookUrl, no other export can have the name "${SHORT_NAME}"`,
+  })
+  .transform(({ webhookUrl, webhookSecret, ...audit }) =>
+    webhookUrl === undefined
+      ? audit
+      : {
+          ...audit,
+          export: [
+            ...audit.export,
+            exportSchema.parse({ type: 'webhook', name: SHORT_NAME, url: webhookUrl, secret: webhookSecret }),
+          ],
+        },
+  )
   .prefault({})
   .describe('The audit log, in a file or a database. A change takes a restart.')
 

@@ -6,7 +6,7 @@ import { createAuthority, type Authority } from './authority.ts'
 import type { Config } from './config.ts'
 import { createDefinitionGuard } from './definition-guard.ts'
 import type { Logger } from './log.ts'
-import { readPolicySections } from './policy-config.ts'
+import { hasOwnRates, readPolicySections } from './policy-config.ts'
 
 export type AuthorityOpener = Disposable & {
   open(config: Config): Promise<Authority>
@@ -32,12 +32,13 @@ export function createAuthorityOpener({ toolsOf, logger }: AuthorityOpenerOption
       url === undefined ? { url, store: createMemoryLimitStore(), close: () => undefined } : await openRedis(url)
     return counted.store
   }
-  const limiterOf = async ({ rateLimit }: Config, file: PolicyFile): Promise<Limiter | undefined> => {
-    if (rateLimit?.enabled !== true) return undefined
+  const limiterOf = async ({ rateLimit, auth }: Config, { limits }: PolicyFile): Promise<Limiter | undefined> => {
+    if (limits === undefined || !(rateLimit?.enabled ?? hasOwnRates(auth))) return undefined
+    const { onFailure = 'closed', redis } = rateLimit ?? {}
     return createLimiter({
-      ...(file.limits && { limits: file.limits }),
-      store: await storeOf(rateLimit.redis),
-      onFailure: rateLimit.onFailure,
+      limits,
+      store: await storeOf(redis),
+      onFailure,
       onEvent(event) {
         if (event.type === 'store-recovered') logger.info('limits are checked again')
         else logger.error({ onFailure: event.onFailure, error: event.error.message }, 'limits cannot be checked')

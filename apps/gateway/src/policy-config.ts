@@ -9,6 +9,8 @@ export type PolicySections = {
   readonly policyMode: 'enforce' | 'dry-run'
   readonly rateLimit?: RateLimitConfig | undefined
   readonly ipFilter?: unknown
+  /** Keys may have a `rateLimit`. */
+  readonly auth?: unknown
   readonly trustedProxies: readonly unknown[]
   readonly redaction?: readonly unknown[] | undefined
   readonly toolGuard?: unknown
@@ -55,20 +57,49 @@ export function checkPolicySections(file: Raw): Problem[] {
 
 function documentOf(file: Raw): Raw {
   const { policies, policyMode, rateLimit, ipFilter, trustedProxies, redaction, toolGuard } = file
-  const limits = limitsOf(rateLimit)
-  const found = { mode: policyMode, policies, limits, addresses: ipFilter, trustedProxies, redaction, toolGuard }
+  const limits = limitsOf(rateLimit, file['auth'])
+  const addresses = addressesOf(ipFilter)
+  const found = { mode: policyMode, policies, limits, addresses, trustedProxies, redaction, toolGuard }
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined && value !== null))
 }
 
-/** The limits that are written out, or what `defaultPerMinute` makes of itself. */
-function limitsOf(section: unknown): unknown {
-  if (typeof section !== 'object' || section === null) return undefined
-  const { limits, defaultPerMinute, burstMultiplier = 1 } = section as Raw
-  if (limits !== undefined && limits !== null) return limits
-  const rate = `${String(defaultPerMinute)}/min`
-  const burst = Math.max(1, Math.floor(Number(defaultPerMinute) * Number(burstMultiplier)))
+/** What callers are held to that have a rate of their own. */
+const OWN_LIMIT = { id: 'own-rate', per: ['caller'], rate: 'own' }
+const DEFAULT_LIMIT = { id: 'default', per: ['caller'], tiers: { free: '10/min', paid: 'unlimited' } }
+
+/** The limits that are written out, or what `defaultPerMinute` makes of itself; and that of the keys. */
+function limitsOf(section: unknown, auth: unknown): unknown {
+  if (!isRaw(section)) return hasOwnRates(auth) ? [OWN_LIMIT] : undefined
+  const { limits, defaultPerMinute, burstMultiplier = 1 } = section
+  if (limits !== undefined && limits !== null) return Array.isArray(limits) ? [...limits, OWN_LIMIT] : limits
+  if (defaultPerMinute === undefined || defaultPerMinute === null) return [DEFAULT_LIMIT, OWN_LIMIT]
+  const perMinute = Number(defaultPerMinute)
+  const rate = `${perMinute}/min`
+  const burst = Math.max(1, Math.floor(perMinute * Number(burstMultiplier)))
   // What is no rate is the schema's to report.
-  return parseRate(rate) === undefined ? undefined : [{ id: 'default', per: ['caller'], rate, burst }]
+  return parseRate(rate) === undefined ? undefined : [{ id: 'default', per: ['caller'], rate, burst }, OWN_LIMIT]
+}
+
+/** `rateLimit` of a key, in the file or, once it was read, among its attributes. */
+export function hasOwnRates(auth: unknown): boolean {
+  const keys = isRaw(auth) && Array.isArray(auth['keys']) ? auth['keys'].filter(isRaw) : []
+  return keys.some(
+    ({ rateLimit, attributes }) =>
+      (rateLimit ?? (isRaw(attributes) ? attributes['rateLimit'] : undefined)) !== undefined,
+  )
+}
+
+/** `{ mode, ips }` is the one list that mode names, and `enabled: false` none. */
+function addressesOf(section: unknown): unknown {
+  if (!isRaw(section)) return section
+  const { enabled = true, mode, ips, ...lists } = section
+  if (enabled === false) return undefined
+  if (mode === undefined && ips === undefined) return lists
+  return mode === 'allow' || mode === 'deny' ? { ...lists, [mode]: ips ?? [] } : lists
+}
+
+function isRaw(value: unknown): value is Raw {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** `policies[0].rules[1].tool` of the policy is the same place in gateway.yaml, below its own section. */

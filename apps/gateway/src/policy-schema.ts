@@ -50,9 +50,16 @@ export const policyShape: {
     .describe('dry-run refuses nothing, and the log says what would have been refused.'),
   rateLimit: rateLimitSchema.optional().describe('How often. Without this key nothing is limited.'),
   ipFilter: z
-    .record(z.string(), z.unknown())
+    .looseObject({
+      enabled: flag(true, 'false lets every address in.'),
+      mode: z.enum(['allow', 'deny']).optional().describe('Which list `ips` is.'),
+      ips: z.array(z.unknown()).optional().describe('Networks, for `mode`.'),
+    })
+    .refine(({ mode, ips }) => (mode === undefined) === (ips === undefined), {
+      error: '`mode` and `ips` belong together',
+    })
     .optional()
-    .describe('`{ allow: [networks], deny: [networks] }`. An empty `allow` lets nobody in.'),
+    .describe('`{ allow: [networks], deny: [networks] }`, or `{ mode, ips }`. An empty `allow` lets nobody in.'),
   trustedProxies: texts('Networks of our own proxies, whose X-Forwarded-For is believed.'),
   redaction: policySection
     .optional()

@@ -46,6 +46,26 @@ describe('regions', () => {
   })
 })
 
+describe('the short names of seed row 4.28', () => {
+  const short = (more: object) =>
+    JSON.stringify({ audit: { webhookUrl: hook.url, webhookSecret: hook.secret, ...more } })
+
+  test('webhookUrl is an export of type webhook', () => {
+    const { audit: found } = parseConfig(short({ hashChain: true, export: [{ name: 'a', ...hook }] }), { env: {} })
+    expect(found.export).toMatchObject([{ name: 'a' }, { name: 'webhook-url', type: 'webhook', url: hook.url, fields: 'metadata' }]) // prettier-ignore
+  })
+
+  test.for([
+    [{ webhookSecret: undefined }, '1 audit: webhookUrl and webhookSecret belong together: deliveries are signed'],
+    [{ region: 'eu' }, '1 audit: with audit.region, write the webhook among `export`, with the region that it is in'],
+    [{ export: [{ name: 'webhook-url', ...hook }] }, '1 audit: with webhookUrl, no other export can have the name "webhook-url"'],
+    [{ hashChain: false }, '1 audit.hashChain: must be true, or left out: there is no log without the chain'],
+    [{ webhookUrl: 'http://siem.example.com' }, '1 audit.webhookUrl: must be an https:// URL (http:// on loopback) without user name, password or fragment'],
+  ] as const)('refused: %j', ([more, expected]) => {
+    expect(findings(short(more))).toEqual([expected])
+  }) // prettier-ignore
+})
+
 test('each kind of export has its defaults, and files lie beside the configuration', () => {
   const exports = [
     { name: 'a', type: 'jsonl', path: 'out/a.jsonl' },

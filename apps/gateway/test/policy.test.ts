@@ -211,6 +211,20 @@ describe('limits', () => {
     await expect.poll(start).toBeInstanceOf(AbortController)
   })
 
+  it('those of a key besides, and without any others', async () => {
+    const slow = keys.map((one) => (one.id === 'rita' ? { ...one, rateLimit: 3 } : one))
+    const auth = { type: 'api-key', keys: slow }
+    for (const rateLimit of [undefined, { defaultPerMinute: 5 }]) {
+      await using own = await gatewayWith({ ...config, auth, policies: undefined, rateLimit })
+      const answers = async (name: string) =>
+        (await Promise.all(Array.from({ length: 6 }, () => call(name, 'echo', {}, '/mcp/server/one', own)))).filter((answer) => 'result' in answer) // prettier-ignore
+      expect(await answers('rita')).toHaveLength(3)
+      expect(await answers('carl')).toHaveLength(rateLimit === undefined ? 6 : 5)
+    }
+    await using off = await gatewayWith({ ...config, auth, policies: undefined, rateLimit: { enabled: false } })
+    for (let n = 0; n < 6; n += 1) expect(await call('rita', 'echo', {}, '/mcp/server/one', off)).toMatchObject(fine)
+  })
+
   it('count a call made by gateway__call once, as the call it makes', async () => {
     const limits = [{ id: 'slow', per: ['caller'], rate: '1/min', burst: 2 }, { id: 'alone', per: ['caller'], concurrent: 1 }] // prettier-ignore
     await using own = await limited({ limits })
@@ -229,6 +243,23 @@ describe('limits', () => {
 })
 
 describe('addresses', () => {
+  it.each([
+    [{ mode: 'allow', ips: ['127.0.0.1'] }, 200],
+    [{ mode: 'allow', ips: ['203.0.113.0/24'] }, 403],
+    [{ mode: 'allow', ips: [] }, 403],
+    [{ mode: 'deny', ips: ['127.0.0.0/8'] }, 403],
+    [{ mode: 'deny', ips: ['203.0.113.0/24'] }, 200],
+    [{ enabled: false, mode: 'allow', ips: [] }, 200],
+  ] as const)('by the short form %j: %i', async (ipFilter, status) => {
+    await using own = await gatewayWith({ ...config, ipFilter })
+    expect((await send(own, '/mcp', as('rita', 'tools/list'))).status).toBe(status)
+  })
+
+  it('half of the short form is refused', async () => {
+    await expect(gatewayWith({ ...config, ipFilter: { mode: 'allow' } })).rejects.toThrow('belong together')
+    await expect(gatewayWith({ ...config, ipFilter: { ips: [] } })).rejects.toThrow('belong together')
+  })
+
   it('are those of the client, behind our own proxies only', async () => {
     const filter = { ipFilter: { allow: ['203.0.113.0/24'] }, trustedProxies: ['127.0.0.1'] }
     await using own = await gatewayWith({ ...config, ...filter })

@@ -9,6 +9,8 @@ export type Subject = {
   readonly tenantId?: string | undefined
   /** `basic`, `paid`, …: which row of a limit's tiers holds. Without one, `free`. */
   readonly tier?: string | undefined
+  /** Calls in a minute that its credential grants, a whole number from 1 on: what a limit with `rate: own` holds it to. */
+  readonly perMinute?: number | undefined
   /** Claims of the credential, e.g. `{ customerId: 'c-1' }`. */
   readonly attributes?: Readonly<Record<string, unknown>> | undefined
 }

@@ -1,6 +1,7 @@
 import {
   createLimiter,
   DEFAULT_LIMITS,
+  parsePolicyFile,
   parseRate,
   type Limit,
   type LimiterEvent,
@@ -129,6 +130,19 @@ describe('rates', () => {
 })
 
 describe('the limiter', () => {
+  test('holds callers with a rate of their own to it, and says nothing of others', async () => {
+    const { limits = [] } = parsePolicyFile(`limits: [{ id: mine, rate: own }]`)
+    const limiter = createLimiter({ limits })
+    const slow = { id: 'slow', roles: [], perMinute: 2 }
+    const target = { server: 's', tool: 't' }
+    const answers = []
+    for (let n = 0; n < 3; n++) answers.push((await limiter.admit(slow, target)).allowed)
+    expect(answers).toEqual([true, true, false])
+    expect((await limiter.admit({ ...slow, id: 'other' }, target)).headers).toMatchObject({ 'RateLimit-Policy': '"mine";q=2;w=60' }) // prettier-ignore
+    expect(await limiter.admit({ id: 'free', roles: [] }, target)).toMatchObject({ allowed: true, rule: 'limits/none' })
+    expect(() => parsePolicyFile(`limits: [{ id: mine, rate: own, burst: 5 }]`)).toThrow('belongs to a rate')
+  })
+
   test('without configuration callers have 10 calls a minute, and paying ones as many as they like', async () => {
     const { limiter, pass } = create(DEFAULT_LIMITS)
     expect(await count(limiter, 15)).toBe(10)

@@ -25,7 +25,7 @@ type Compiled = {
   readonly limit: Limit
   readonly hasRole: (roles: readonly string[]) => boolean
   readonly isAbout: (server: string, tool: string) => boolean
-  readonly rates: (tier: string | undefined) => Timed | undefined
+  readonly rates: (subject: Subject) => Timed | undefined
 }
 
 type Timed = { readonly rate: Rate; readonly intervalUs: number; readonly policy: string }
@@ -51,7 +51,7 @@ export function createLimitFinder(
     for (const { limit, hasRole, rates } of about(call.server, call.tool)) {
       if (limit.applies === 'named' && !named.includes(limit.id)) continue
       if (!hasRole(subject.roles)) continue
-      const timed = rates(subject.tier)
+      const timed = rates(subject)
       if (timed === undefined && limit.concurrent === undefined) continue
       const key = keyOf(limit, subject, call)
       const { rate, intervalUs, policy = '' } = timed ?? {}
@@ -74,6 +74,7 @@ function compile(limit: Limit): Compiled {
 
 function compileRates({ id, rate }: Limit): Compiled['rates'] {
   if (rate === undefined || rate === 'unlimited') return () => undefined
+  if (rate === 'own') return ({ perMinute }) => (perMinute === undefined ? undefined : time(id, minutely(perMinute)))
   if (isRate(rate)) {
     const timed = time(id, rate)
     return () => timed
@@ -83,7 +84,11 @@ function compileRates({ id, rate }: Limit): Compiled['rates'] {
   )
   const free = tiers.get('free')
   // A tier that nobody configured is no way around a limit.
-  return (tier) => (tier !== undefined && tiers.has(tier) ? tiers.get(tier) : free)
+  return ({ tier }) => (tier !== undefined && tiers.has(tier) ? tiers.get(tier) : free)
+}
+
+function minutely(count: number): Rate {
+  return { count, windowMs: 60_000, burst: count }
 }
 
 function time(id: string, rate: Rate): Timed {
@@ -91,7 +96,7 @@ function time(id: string, rate: Rate): Timed {
   return { rate, intervalUs: intervalOf(rate), policy }
 }
 
-function isRate(rate: Exclude<Limit['rate'], undefined | 'unlimited'>): rate is Rate {
+function isRate(rate: Exclude<Limit['rate'], undefined | string>): rate is Rate {
   return typeof rate['count'] === 'number'
 }
 

@@ -15,8 +15,8 @@ export type Limit = {
   readonly tool: readonly string[]
   /** Globs over roles; `*` for everybody. */
   readonly roles: readonly string[]
-  /** The rate of each tier, or one for all. `unlimited` is said, never implied. */
-  readonly rate?: Rate | 'unlimited' | Readonly<Record<string, Rate | 'unlimited'>>
+  /** The rate of each tier, or one for all. `unlimited` is said, never implied. `own`: the caller's `perMinute`, if it has one. */
+  readonly rate?: Rate | 'unlimited' | 'own' | Readonly<Record<string, Rate | 'unlimited'>>
   /** Calls at the same time. */
   readonly concurrent?: number
   /** `named`: counts only calls that a rule's obligation `{ limit: <id> }` sends here. */
@@ -106,6 +106,7 @@ type Found = Partial<Record<'rate' | 'burst' | 'tiers', Field>>
 
 function readRates(field: Field, { rate, burst, tiers }: Found): Limit['rate'] | undefined {
   if (rate !== undefined && tiers !== undefined) return report(field, 'has both "rate" and "tiers"')
+  if (rate?.value === 'own') return burst === undefined ? 'own' : report(burst, 'belongs to a rate that is written out')
   if (rate !== undefined) return readRate(rate, burst)
   if (tiers === undefined) return burst ? report(burst, 'belongs to a "rate"') : undefined
   if (burst !== undefined) return report(burst, 'belongs to a "rate"; in tiers write { rate: 10/min, burst: 20 }')
