@@ -110,7 +110,7 @@ export type Page = { readonly items: readonly JsonObject[]; readonly nextCursor?
 
 const PAGE_SIZE = 5000
 
-/** The items after the cursor, sorted, because clients cache what they prompt with. A cursor names the last item of its page, so it holds when servers come and go. */
+/** Sorted, because clients cache what they prompt with. A cursor names the last item of its page: it holds when servers come and go. */
 export function pageOf(kind: ListKind, items: readonly JsonObject[], cursor: unknown): Page {
   const sorted = items.toSorted((a, b) => compare(keyOf(kind, a), keyOf(kind, b)))
   const after = typeof cursor === 'string' ? Buffer.from(cursor, 'base64url').toString('utf8') : undefined

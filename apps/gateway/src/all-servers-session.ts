@@ -25,7 +25,7 @@ import { answer, joinResponse, listEverywhere, listKindOf, pageOf, unionOf } fro
 import type { AllServersOptions } from './all-servers.ts'
 import { errorText } from './connection-pool.ts'
 import type { CallContext } from './context.ts'
-import type { ListKind } from './list-cache.ts'
+import { SUBJECTS, type ListKind } from './list-cache.ts'
 import { OWN_ID } from './own-server.ts'
 import { onCall } from './pipeline.ts'
 import { createQuestions } from './questions.ts'
@@ -95,7 +95,7 @@ export function openAllServersSession(
   }
 
   const announce = (kind: ListKind): void => {
-    const subject = kind === 'resourceTemplates' ? 'resources' : kind
+    const subject = SUBJECTS[kind]
     if (!ended) peer.send({ jsonrpc: '2.0', method: `notifications/${subject}/list_changed` })
   }
   const stopWatching = discovery.onListChanged(context, announce)

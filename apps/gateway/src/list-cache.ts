@@ -14,6 +14,14 @@ export const LIST_METHODS = {
 } as const
 export type ListKind = keyof typeof LIST_METHODS
 
+/** What capabilities and notifications call them. */
+export const SUBJECTS: Readonly<Record<ListKind, 'tools' | 'prompts' | 'resources'>> = {
+  tools: 'tools',
+  prompts: 'prompts',
+  resources: 'resources',
+  resourceTemplates: 'resources',
+}
+
 export type ServerList = {
   readonly items: readonly JsonObject[]
   /** How long it holds, in milliseconds; the shortest of its pages. */
@@ -58,7 +66,7 @@ export function createListCache({ connection, clientInfo, onChanged, logger }: L
   let streams = 0
 
   const announces = (kind: ListKind): boolean => {
-    const declared = profile.capabilities[kind === 'resourceTemplates' ? 'resources' : kind]
+    const declared = profile.capabilities[SUBJECTS[kind]]
     return isObject(declared) && declared['listChanged'] === true
   }
   const forget = (method: unknown): void => {

@@ -15,7 +15,7 @@ import {
 import type { AllServersOptions } from './all-servers.ts'
 import { errorText } from './connection-pool.ts'
 import type { CallContext } from './context.ts'
-import type { ListKind } from './list-cache.ts'
+import { SUBJECTS, type ListKind } from './list-cache.ts'
 import type { Server } from './server.ts'
 
 const MAX_SUBSCRIPTIONS = 1000
@@ -23,13 +23,6 @@ const MAX_SUBSCRIPTIONS = 1000
 const MAX_WAITING = 1000
 /** How long the acknowledgement waits for the servers. */
 const ACKNOWLEDGE_MS = 10_000
-
-const SUBJECTS: Readonly<Record<ListKind, string>> = {
-  tools: 'tools',
-  prompts: 'prompts',
-  resources: 'resources',
-  resourceTemplates: 'resources',
-}
 
 export async function* listenEverywhere(
   { discovery, logger, pipeline }: AllServersOptions,
