@@ -3,7 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { PASSWORD, startPostgres } from '../../gateway/test/support/postgres.ts'
-import { everything, folder, freePort, outputWith } from './cli.ts'
+import { freePort } from '../../../test/support/free-port.ts'
+import { everything, folder, outputWith } from './cli.ts'
 
 const KEY = 'gw_audit_0123456789abcdef0123456789abcdef'
 const started = await startPostgres()

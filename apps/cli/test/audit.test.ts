@@ -5,7 +5,8 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { everything, folder, freePort, outputWith, type Folder } from './cli.ts'
+import { freePort } from '../../../test/support/free-port.ts'
+import { everything, folder, outputWith, type Folder } from './cli.ts'
 
 const KEY = 'gw_audit_0123456789abcdef0123456789abcdef'
 const verifier = join(import.meta.dirname, '../../verifier/src/main.ts')

@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { describe, expect, test } from 'vitest'
-import { everything, folder, freePort, type Folder, type RunOptions } from './cli.ts'
+import { freePort } from '../../../test/support/free-port.ts'
+import { everything, folder, type Folder, type RunOptions } from './cli.ts'
 
 type Report = {
   readonly code: number | null

@@ -4,7 +4,8 @@ import { readdirSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { everything, folder, freePort, isAlive, outputWith } from './cli.ts'
+import { freePort } from '../../../test/support/free-port.ts'
+import { everything, folder, isAlive, outputWith } from './cli.ts'
 
 const config = (port: number): object => ({
   port,

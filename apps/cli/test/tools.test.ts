@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { afterAll, describe, expect, test } from 'vitest'
-import { everything, folder, freePort, isAlive, outputWith } from './cli.ts'
+import { freePort } from '../../../test/support/free-port.ts'
+import { everything, folder, isAlive, outputWith } from './cli.ts'
 
 const dir = folder()
 afterAll(() => dir[Symbol.dispose]())

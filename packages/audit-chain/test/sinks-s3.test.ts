@@ -11,7 +11,8 @@ import { GetObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/clien
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createS3Sink, type S3SinkOptions } from '@mcp-gateway/audit-chain/sinks/s3'
 import { arrived, entriesOf, follow, followAndDie, logOf, never, upTo } from './support/exports.ts'
-import { freePort, processAt, type Process } from './support/process.ts'
+import { freePort } from '../../../test/support/free-port.ts'
+import { processAt, type Process } from './support/process.ts'
 import { scratch, type Scratch } from './support/sqlite.ts'
 
 const credentials = { accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' }

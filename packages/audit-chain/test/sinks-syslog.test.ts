@@ -13,7 +13,8 @@ import { formatJsonl } from '@mcp-gateway/audit-chain/formats/jsonl'
 import { createOcsfFormat } from '@mcp-gateway/audit-chain/formats/ocsf'
 import { createSyslogSink, type SyslogSinkOptions } from '@mcp-gateway/audit-chain/sinks/syslog'
 import { arrived, entriesOf, follow, followAndDie, logOf, never, ORIGIN, PRODUCT, upTo } from './support/exports.ts'
-import { freePort, processAt } from './support/process.ts'
+import { freePort } from '../../../test/support/free-port.ts'
+import { processAt } from './support/process.ts'
 import { scratch } from './support/sqlite.ts'
 
 const what = (): SecurityEvent => ({ operation: 'tools/call', outcome: 'success', severity: 'low' })

