@@ -21,43 +21,67 @@ export type Mailbox = {
 export const MAX_WAITING_MESSAGES = 10_000
 const MAX_WAITING_CHARS = 16 * 1024 * 1024
 
-/** `onAbandon` runs once if the reader leaves before the response is there. */
+type Step = IteratorResult<JsonRpcMessage, JsonRpcResponse>
+
+/**
+ * `onAbandon` runs once if the reader leaves before the response is there.
+ *
+ * The exchange is no generator: that takes five promises for a call whose response is all there is, and this takes one.
+ */
 export function createMailbox(onAbandon: () => void): Mailbox {
   const waiting: { readonly message: JsonRpcMessage; readonly size: number }[] = []
   let waitingChars = 0
   let response: JsonRpcResponse | undefined
   let failure: { readonly error: unknown } | undefined
-  let wake: (() => void) | undefined
+  /** Who waits for what comes next: one as a rule. */
+  const readers: PromiseWithResolvers<Step>[] = []
+  /** The end was read, or nobody reads any more. */
+  let isOver = false
 
   const isOpen = (): boolean => response === undefined && failure === undefined
-  const signal = (): void => {
-    wake?.()
-    wake = undefined
-  }
-
-  async function* read(): Exchange {
-    try {
-      for (;;) {
-        for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-          waitingChars -= next.size
-          yield next.message
-        }
-        if (response !== undefined) return response
-        if (failure !== undefined) throw failure.error
-        await new Promise<void>((resolve) => {
-          wake = resolve
-        })
-      }
-    } finally {
-      if (isOpen()) {
-        failure = { error: new WireError('WIRE_CANCELLED', 'the caller left') }
-        onAbandon()
-      }
+  /** Undefined while there is nothing to be read. @throws what the exchange failed with, once */
+  const take = (): Step | undefined => {
+    if (isOver) return { done: true, value: undefined as never }
+    const next = waiting.shift()
+    if (next !== undefined) {
+      waitingChars -= next.size
+      return { done: false, value: next.message }
     }
+    if (isOpen()) return undefined
+    isOver = true
+    if (response !== undefined) return { done: true, value: response }
+    throw failure?.error
+  }
+  const signal = (): void => {
+    for (let reader = readers[0]; reader !== undefined; reader = readers[0]) {
+      try {
+        const step = take()
+        if (step === undefined) return
+        reader.resolve(step)
+      } catch (error) {
+        reader.reject(error)
+      }
+      readers.shift()
+    }
+  }
+  const next = async (): Promise<Step> => {
+    const step = readers.length === 0 ? take() : undefined
+    if (step !== undefined) return step
+    const reader = Promise.withResolvers<Step>()
+    readers.push(reader)
+    return reader.promise
+  }
+  const leave = (): void => {
+    const wasOpen = isOpen()
+    if (wasOpen) failure = { error: new WireError('WIRE_CANCELLED', 'the caller left') }
+    waiting.length = 0
+    signal()
+    isOver = true
+    if (wasOpen) onAbandon()
   }
 
   return {
-    exchange: read(),
+    exchange: exchangeOf(next, async () => leave()),
     isOpen,
     push(message, size) {
       if (!isOpen()) return
@@ -85,6 +109,25 @@ export function createMailbox(onAbandon: () => void): Mailbox {
   }
 }
 
+/** A reader who leaves calls `leave`, and gets its own value or error back, as from a generator. */
+function exchangeOf(next: () => Promise<Step>, leave: () => Promise<void>): Exchange {
+  return {
+    next,
+    return: async (value) => {
+      await leave()
+      return { done: true, value: await value }
+    },
+    throw: async (error) => {
+      await leave()
+      throw error
+    },
+    [Symbol.asyncIterator]() {
+      return this
+    },
+    [Symbol.asyncDispose]: leave,
+  }
+}
+
 /** The response; `onMessage` is given what comes before it. */
 export async function responseOf(
   exchange: Exchange,
@@ -97,39 +140,25 @@ export async function responseOf(
   }
 }
 
-/**
- * The exchange with its messages changed, or left out where `onMessage` gives undefined, and its response changed. Not a
- * generator: one inside of another costs every call five promises more.
- */
+/** The exchange with its messages changed, or left out where `onMessage` gives undefined, and its response changed. */
 export function mapExchange(
   exchange: Exchange,
   onMessage: (message: JsonRpcMessage) => JsonRpcMessage | undefined,
   onResponse: (response: JsonRpcResponse) => JsonRpcResponse = (response) => response,
 ): Exchange {
+  /** It must reach the connection, which then tells its server. */
+  const leave = async (): Promise<void> => {
+    await exchange.return(undefined as never)
+  }
   const step = (next: Step): Step | Promise<Step> => {
     if (next.done) return { done: true, value: onResponse(next.value) }
     let message: JsonRpcMessage | undefined
     try {
       message = onMessage(next.value)
     } catch (error) {
-      return leave(error)
+      return leave().then(() => Promise.reject(error))
     }
     return message === undefined ? exchange.next().then(step) : { done: false, value: message }
   }
-  /** It must reach the connection, which then tells its server. */
-  const leave = async (error: unknown): Promise<never> => {
-    await exchange.return(undefined as never)
-    throw error
-  }
-  return {
-    next: () => exchange.next().then(step),
-    return: (value) => exchange.return(value),
-    throw: (error) => exchange.throw(error),
-    [Symbol.asyncIterator]() {
-      return this
-    },
-    [Symbol.asyncDispose]: () => exchange[Symbol.asyncDispose](),
-  }
+  return exchangeOf(() => exchange.next().then(step), leave)
 }
-
-type Step = IteratorResult<JsonRpcMessage, JsonRpcResponse>
