@@ -9,6 +9,7 @@ import { WireError } from './errors.ts'
 import { loadOf, type Load } from './upstream.ts'
 import { createMailbox, type Exchange, type Mailbox } from './exchange.ts'
 import type { Headers } from './headers.ts'
+import { createInFlight, type InFlight } from './in-flight.ts'
 import {
   idKey,
   isObject,
@@ -81,20 +82,14 @@ type Pending = {
 
 export function createCorrelator(options: CorrelatorOptions): Correlator {
   const now = options.now ?? Date.now
-  const pending = new Map<number, Pending>()
-  let nextId = 1
+  const pending = createInFlight<Pending>()
   let answered = 0
   let sweep: NodeJS.Timeout | undefined
   let sweepMs = Number.POSITIVE_INFINITY
   let closed: WireError | undefined
 
-  const drop = (entry: Pending): void => {
-    pending.delete(entry.id)
-  }
-
   const cancel = (entry: Pending, reason: unknown): void => {
-    if (!pending.has(entry.id)) return
-    drop(entry)
+    if (!pending.drop(entry.id)) return
     // basic/lifecycle: a client MUST NOT cancel its initialize request.
     if (entry.request.method !== 'initialize') options.send(cancelled(entry, reason))
   }
@@ -110,7 +105,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
 
   const expire = (): void => {
     const at = now()
-    for (const entry of pending.values()) {
+    for (const entry of pending.items()) {
       const waitsForClient = entry.questions !== undefined && entry.questions.size > 0
       const isSilent = entry.activeAt + entry.idleMs < at && !waitsForClient
       const isOver = entry.deadline < at
@@ -124,16 +119,15 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   const request = (message: JsonRpcRequest, requestOptions: RequestOptions = {}): Exchange => {
     const { signal, idleTimeoutMs: idleMs = options.idleTimeoutMs, maxTimeoutMs, isBackground = false } = requestOptions
     if (closed) throw new WireError('WIRE_NOT_SENT', closed.message)
-    if (pending.size >= options.maxInFlight) {
+    if (pending.size() >= options.maxInFlight) {
       throw new WireError('WIRE_CALL_LIMIT', `${options.maxInFlight} calls are in flight at this server already`)
     }
-    const id = nextId
-    nextId += 1
+    const id = pending.newId()
     const mailbox = createMailbox(() => cancel(entry, signal?.reason))
     const startedAt = now()
     const deadline = maxTimeoutMs === undefined ? Number.POSITIVE_INFINITY : startedAt + maxTimeoutMs
     const entry: Pending = { id, request: message, mailbox, questions: undefined, activeAt: startedAt, startedAt, idleMs, deadline, isBackground } // prettier-ignore
-    pending.set(id, entry)
+    pending.add(entry)
     watch(maxTimeoutMs === undefined ? idleMs : Math.min(idleMs, maxTimeoutMs))
     signal?.addEventListener(
       'abort',
@@ -152,7 +146,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     if (isResponse(message)) {
       const entry = message.id == null ? soleOf(pending) : pending.get(message.id as number)
       if (entry === undefined) return options.onUnrelated(message)
-      drop(entry)
+      pending.drop(entry.id)
       answered += 1
       entry.mailbox.settle(inboundResponse(message, entry.request))
       return undefined
@@ -168,28 +162,28 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   const respond = (message: JsonRpcResponse): void => {
     if (message.id != null) {
       const key = idKey(message.id)
-      for (const entry of pending.values()) if (entry.questions?.delete(key)) entry.activeAt = now()
+      for (const entry of pending.items()) if (entry.questions?.delete(key)) entry.activeAt = now()
     }
     options.send(message)
   }
 
   return {
     answered: () => answered,
-    load: () => loadOf(Array.from(pending.values(), (entry) => entry.request)),
+    load: () => loadOf(pending.items().map((entry) => entry.request)),
     request,
     accept,
     respond,
     fail(id, error) {
       const entry = pending.get(id)
       if (entry === undefined) return
-      drop(entry)
+      pending.drop(id)
       entry.mailbox.fail(error)
     },
     close(error) {
       closed ??= error
       clearInterval(sweep)
-      for (const entry of pending.values()) {
-        drop(entry)
+      for (const entry of pending.items()) {
+        pending.drop(entry.id)
         entry.mailbox.fail(error)
       }
     },
@@ -199,7 +193,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
 /** The request that a server's notification or question belongs to. */
 function ownerOf(
   message: JsonRpcRequest | JsonRpcNotification,
-  pending: ReadonlyMap<number, Pending>,
+  pending: InFlight<Pending>,
   attribution: 'newest' | 'sole',
 ): Pending | undefined {
   const subscription = metaOf(message)?.[META_SUBSCRIPTION]
@@ -210,17 +204,17 @@ function ownerOf(
   return owner?.isBackground === true ? undefined : owner
 }
 
-function newestOf(pending: ReadonlyMap<number, Pending>): Pending | undefined {
+function newestOf(pending: InFlight<Pending>): Pending | undefined {
   let newest: Pending | undefined
-  for (const entry of pending.values()) {
+  for (const entry of pending.items()) {
     if (!isSubscription(entry) && (newest === undefined || !entry.isBackground || newest.isBackground)) newest = entry
   }
   return newest
 }
 
-function soleOf(pending: ReadonlyMap<number, Pending>): Pending | undefined {
+function soleOf(pending: InFlight<Pending>): Pending | undefined {
   let only: Pending | undefined
-  for (const entry of pending.values()) {
+  for (const entry of pending.items()) {
     if (isSubscription(entry)) continue
     if (only !== undefined) return undefined
     only = entry
