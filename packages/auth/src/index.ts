@@ -27,6 +27,7 @@ export {
 export { requireScopes, type ScopeOptions } from './scopes.ts'
 export { createClientCredentials, type ClientCredentialsOptions } from './upstream/client-credentials.ts'
 export type { ClientAuthentication, TokenEndpointOptions, UpstreamToken } from './upstream/token-endpoint.ts'
+export { discoverTokenEndpoint, type TokenEndpointDiscoveryOptions } from './upstream/token-endpoint-discovery.ts'
 export { createTokenExchange, type TokenExchangeOptions } from './upstream/token-exchange.ts'
 export {
   createTokenSource,

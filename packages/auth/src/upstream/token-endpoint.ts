@@ -1,5 +1,5 @@
 /** One request to a token endpoint (RFC 6749 §3.2), as the client that an operator has registered there. */
-import { randomUUID } from 'node:crypto'
+import { randomUUID, type KeyObject } from 'node:crypto'
 import { SignJWT, type CryptoKey } from 'jose'
 import { AuthError } from '../errors.ts'
 import { checkHttpsUrl, fetchJson, type Fetch, type JsonReply } from '../fetch-json.ts'
@@ -15,7 +15,7 @@ export type ClientAuthentication =
   | {
       readonly method: 'private_key_jwt'
       readonly clientId: string
-      readonly privateKey: CryptoKey
+      readonly privateKey: CryptoKey | KeyObject
       /** As `ES256`. */
       readonly algorithm: string
       readonly keyId?: string | undefined
@@ -24,7 +24,8 @@ export type ClientAuthentication =
     }
 
 export type TokenEndpointOptions = {
-  readonly tokenEndpoint: string
+  /** Its URL, or how to find it (`discoverTokenEndpoint`). */
+  readonly tokenEndpoint: string | (() => Promise<string>)
   readonly client: ClientAuthentication
   readonly scopes?: readonly string[] | undefined
   /** RFC 8707: the server that the token is for. */
@@ -58,8 +59,9 @@ export function createTokenEndpoint(
   options: TokenEndpointOptions,
 ): (grant: Readonly<Record<string, string>>) => Promise<UpstreamToken> {
   const { client, scopes, resource, audience, fetch = globalThis.fetch, clock = Date.now, timeoutMs = 10_000 } = options
-  const { href } = checkHttpsUrl(options.tokenEndpoint, 'the token endpoint', options.allowLoopback ?? false)
+  const find = finder(options)
   return async (grant) => {
+    const href = await find()
     const askedAt = clock()
     const { headers, fields } = await authenticate(client, href, askedAt)
     const form = new URLSearchParams({
@@ -78,6 +80,12 @@ export function createTokenEndpoint(
     )
     return readReply(reply, href, askedAt)
   }
+}
+
+function finder({ tokenEndpoint, allowLoopback = false }: TokenEndpointOptions): () => Promise<string> {
+  if (typeof tokenEndpoint === 'function') return tokenEndpoint
+  const { href } = checkHttpsUrl(tokenEndpoint, 'the token endpoint', allowLoopback)
+  return async () => href
 }
 
 async function authenticate(

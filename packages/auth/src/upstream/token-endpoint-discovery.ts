@@ -1,0 +1,104 @@
+/**
+ * Where a server's tokens are given out: its protected resource metadata (RFC 9728) names the authorization server, whose own
+ * metadata (RFC 8414, OpenID Connect Discovery) names the token endpoint.
+ *
+ * The adversary is the server: what it names is where our client's credentials go. So nothing but https is believed, redirects
+ * are not followed, its documents come from its own origin, and each has a limit. Name the issuer where that is not enough.
+ */
+import { AuthError } from '../errors.ts'
+import { checkHttpsUrl, fetchJson, type Fetch } from '../fetch-json.ts'
+import { readIssuerMetadata } from '../issuer-metadata.ts'
+
+export type TokenEndpointDiscoveryOptions = {
+  /** The URL of the server behind us. */
+  readonly server: string
+  /** Its authorization server, when the server is not to be believed about it. @default what the server says */
+  readonly issuer?: string | undefined
+  /** @default the global one */
+  readonly fetch?: Fetch | undefined
+  /** Epoch milliseconds. @default Date.now */
+  readonly clock?: (() => number) | undefined
+  /** For each document. @default 5 s */
+  readonly timeoutMs?: number | undefined
+  /** After this time it is looked for again. @default 10 min */
+  readonly maxAgeMs?: number | undefined
+  /** Plain http to this machine: for development and tests. @default false */
+  readonly allowLoopback?: boolean | undefined
+}
+
+const MAX_DOCUMENT_BYTES = 65_536
+/** Authorization servers that are looked at, of those the server names. */
+const MAX_ISSUERS = 10
+
+/**
+ * @returns the URL of the token endpoint
+ * @throws TypeError when the server or the issuer is not https; later AuthError AUTH_UPSTREAM_UNAVAILABLE
+ */
+export function discoverTokenEndpoint(options: TokenEndpointDiscoveryOptions): () => Promise<string> {
+  const { fetch = globalThis.fetch, clock = Date.now, timeoutMs = 5000, maxAgeMs = 600_000 } = options
+  const allowLoopback = options.allowLoopback ?? false
+  const server = new URL(options.server)
+  if (options.issuer === undefined) checkHttpsUrl(options.server, 'the server', allowLoopback)
+  else checkHttpsUrl(options.issuer, 'the issuer', allowLoopback)
+  const get = (url: string) => fetchJson({ url, fetch, timeoutMs, maxBytes: MAX_DOCUMENT_BYTES })
+  let found: { readonly url: string; readonly until: number } | undefined
+
+  return async () => {
+    if (found !== undefined && clock() < found.until) return found.url
+    try {
+      const issuer = options.issuer ?? (await issuerOf(server, get, allowLoopback))
+      const endpoint = await readIssuerMetadata(issuer, 'token_endpoint', get)
+      const { href } = checkHttpsUrl(endpoint, 'the token endpoint', allowLoopback)
+      found = { url: href, until: clock() + maxAgeMs }
+      return href
+    } catch (cause) {
+      const message = `where tokens for ${server.host} are given out cannot be found: ${(cause as Error).message}`
+      throw new AuthError('AUTH_UPSTREAM_UNAVAILABLE', message, { cause })
+    }
+  }
+}
+
+type Get = (url: string) => ReturnType<typeof fetchJson>
+
+async function issuerOf(server: URL, get: Get, allowLoopback: boolean): Promise<string> {
+  let problem = new Error('no metadata')
+  for (const url of metadataUrls(server)) {
+    try {
+      const { status, body } = await get(url)
+      if (status !== 200) throw new Error(`its metadata was answered with status ${status}`)
+      const { resource, authorization_servers: named } = (body ?? {}) as Readonly<Record<string, unknown>>
+      if (!covers(resource, server)) throw new Error('its metadata is that of another resource')
+      const issuer = (Array.isArray(named) ? named.slice(0, MAX_ISSUERS) : []).find(
+        (one) => typeof one === 'string' && isUsable(one, allowLoopback),
+      ) as string | undefined
+      if (issuer === undefined) throw new Error('its metadata names no authorization server that may be used')
+      return issuer
+    } catch (error) {
+      problem = error as Error
+    }
+  }
+  throw problem
+}
+
+/** RFC 9728 §3.1: with the path first. */
+function metadataUrls({ origin, pathname }: URL): string[] {
+  const base = `${origin}/.well-known/oauth-protected-resource`
+  return [...new Set([base + pathname.replace(/\/$/, ''), base])]
+}
+
+/** RFC 9728 §3.3. A server that has one document for all its paths names its root. */
+function covers(resource: unknown, server: URL): boolean {
+  const url = typeof resource === 'string' ? URL.parse(resource) : null
+  if (url === null || url.origin !== server.origin) return false
+  const path = url.pathname.replace(/\/$/, '')
+  return server.pathname === path || server.pathname.startsWith(`${path}/`)
+}
+
+function isUsable(issuer: string, allowLoopback: boolean): boolean {
+  try {
+    checkHttpsUrl(issuer, 'the issuer', allowLoopback)
+    return true
+  } catch {
+    return false
+  }
+}
