@@ -8,6 +8,7 @@
 import { AuthError } from '../errors.ts'
 import { checkHttpsUrl, fetchJson, type Fetch } from '../fetch-json.ts'
 import { readIssuerMetadata } from '../issuer-metadata.ts'
+import type { TokenEndpoint } from './token-endpoint.ts'
 
 export type TokenEndpointDiscoveryOptions = {
   /** The URL of the server behind us. */
@@ -31,26 +32,24 @@ const MAX_DOCUMENT_BYTES = 65_536
 const MAX_ISSUERS = 10
 
 /**
- * @returns the URL of the token endpoint
  * @throws TypeError when the server or the issuer is not https; later AuthError AUTH_UPSTREAM_UNAVAILABLE
  */
-export function discoverTokenEndpoint(options: TokenEndpointDiscoveryOptions): () => Promise<string> {
+export function discoverTokenEndpoint(options: TokenEndpointDiscoveryOptions): () => Promise<TokenEndpoint> {
   const { fetch = globalThis.fetch, clock = Date.now, timeoutMs = 5000, maxAgeMs = 600_000 } = options
   const allowLoopback = options.allowLoopback ?? false
   const server = new URL(options.server)
   if (options.issuer === undefined) checkHttpsUrl(options.server, 'the server', allowLoopback)
   else checkHttpsUrl(options.issuer, 'the issuer', allowLoopback)
   const get = (url: string) => fetchJson({ url, fetch, timeoutMs, maxBytes: MAX_DOCUMENT_BYTES })
-  let found: { readonly url: string; readonly until: number } | undefined
+  let found: (TokenEndpoint & { readonly until: number }) | undefined
 
   return async () => {
-    if (found !== undefined && clock() < found.until) return found.url
+    if (found !== undefined && clock() < found.until) return found
     try {
       const issuer = options.issuer ?? (await issuerOf(server, get, allowLoopback))
       const endpoint = await readIssuerMetadata(issuer, 'token_endpoint', get)
       const { href } = checkHttpsUrl(endpoint, 'the token endpoint', allowLoopback)
-      found = { url: href, until: clock() + maxAgeMs }
-      return href
+      return (found = { url: href, issuer, until: clock() + maxAgeMs })
     } catch (cause) {
       const message = `where tokens for ${server.host} are given out cannot be found: ${(cause as Error).message}`
       throw new AuthError('AUTH_UPSTREAM_UNAVAILABLE', message, { cause })

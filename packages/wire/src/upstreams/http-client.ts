@@ -75,7 +75,8 @@ export function createHttpClient(
     try {
       return (last = await credentials?.get(signal))
     } catch (cause) {
-      throw new WireError('WIRE_UPSTREAM_CREDENTIALS', 'there are no credentials for the server', { cause })
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      throw new WireError('WIRE_UPSTREAM_CREDENTIALS', `there are no credentials for the server: ${reason}`, { cause })
     }
   }
   return {
