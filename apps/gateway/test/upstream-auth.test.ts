@@ -157,6 +157,22 @@ describe('client-credentials', () => {
     await expect.poll(async () => textOf(await call(running.gateway)), { timeout: 10_000 }).toBe('gateway')
   })
 
+  it('a provider that is down ends no session, though nobody can ask whether its server is well', async () => {
+    await using server = await startProtectedServer(idp.issuer, 'legacy')
+    await using running = await start([crm(server.url, own(), { healthInterval: 1 })])
+    idp.setTtl(20_000)
+    await call(running.gateway)
+    idp.setTtl(300_000)
+    idp.setDown(true)
+    const before = idp.tokenRequests()
+    await expect
+      .poll(() => idp.tokenRequests() - before, { timeout: 10_000 })
+      .toBeGreaterThan(1)
+      .finally(() => idp.setDown(false))
+    await expect.poll(async () => textOf(await call(running.gateway)), { timeout: 10_000 }).toBe('gateway')
+    expect(server.seen.filter(({ method }) => method === 'initialize')).toHaveLength(1)
+  })
+
   it('a client that the provider does not know is refused', async () => {
     await using server = await startProtectedServer(idp.issuer)
     await using running = await start([crm(server.url, own({ clientSecret: `${SECRET}x` }))])
