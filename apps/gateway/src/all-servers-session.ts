@@ -24,7 +24,7 @@ import {
 import { answer, joinResponse, listEverywhere, listKindOf, pageOf, unionOf } from './aggregate.ts'
 import type { AllServersOptions } from './all-servers.ts'
 import { errorText } from './connection-pool.ts'
-import type { Asker, CallContext } from './context.ts'
+import { askerOf, type CallContext } from './context.ts'
 import type { ListKind } from './list-cache.ts'
 import { OWN_ID } from './own-server.ts'
 import { onCall } from './pipeline.ts'
@@ -44,7 +44,7 @@ export function openAllServersSession(
   let initializeParams: JsonObject = {}
   let logLevel: JsonObject | undefined
   let ended = false
-  let asker: Asker = context
+  let asker = askerOf(context)
 
   /** A server's message as this endpoint says it; two servers may use the same ids and the same URIs. */
   const outward = (message: JsonRpcMessage, server: Server, session: ServerSession): JsonRpcMessage => {
@@ -142,7 +142,7 @@ export function openAllServersSession(
 
   return {
     request(message, callContext, requestOptions) {
-      asker = callContext
+      asker = askerOf(callContext)
       const call = { ...callContext, message, sent: () => message, server: undefined }
       if (own.offers(message) && discovery.isOptIn(callContext)) {
         const respond = async () => legacyResponse(await own.answer(message, callContext, requestOptions.signal))

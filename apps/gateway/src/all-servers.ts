@@ -17,7 +17,7 @@ import {
 } from '@mcp-gateway/wire'
 import { answer, joinResponse, listEverywhere, listKindOf, pageOf, unionOf, within } from './aggregate.ts'
 import { openAllServersSession } from './all-servers-session.ts'
-import type { CallContext } from './context.ts'
+import { askerOf, type CallContext } from './context.ts'
 import type { Discovery } from './discovery.ts'
 import { listenEverywhere } from './listen-everywhere.ts'
 import type { Logger } from './log.ts'
@@ -99,8 +99,8 @@ function routed(
   return { server: server.id, sent: () => sentBy(route, message), forward }
 }
 
-function viewOf(message: JsonRpcRequest, { principal, caller }: CallContext): View {
-  return { principal, caller, capabilities: (metaOf(message)?.[META_CLIENT_CAPABILITIES] ?? {}) as JsonObject }
+function viewOf(message: JsonRpcRequest, context: CallContext): View {
+  return { ...askerOf(context), capabilities: (metaOf(message)?.[META_CLIENT_CAPABILITIES] ?? {}) as JsonObject }
 }
 
 /** How long `server/discover` waits for the servers: clients give up their probe soon and fall back to `initialize`. */

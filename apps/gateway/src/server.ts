@@ -28,7 +28,7 @@ import {
 } from '@mcp-gateway/wire'
 import type { Config, ServerConfig } from './config.ts'
 import { connectionKey, createConnectionPool, type Pooled } from './connection-pool.ts'
-import type { Asker } from './context.ts'
+import { askerOf, type Asker } from './context.ts'
 import type { ListKind, ServerList } from './list-cache.ts'
 import type { Logger } from './log.ts'
 import { createConnector } from './connector.ts'
@@ -150,7 +150,7 @@ export function createServer(options: ServerOptions): Server {
     const isLegacy = spoken.era === 'legacy'
     const go = (): Exchange => {
       if (!isLegacy) return upstream.request(message, requestOptions)
-      const view = { ...asker, capabilities: capabilitiesOf(message) }
+      const view = { ...askerOf(asker), capabilities: capabilitiesOf(message) }
       return translator.request(
         message,
         asker.principal,

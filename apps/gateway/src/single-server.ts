@@ -1,6 +1,6 @@
 /** `/mcp/server/:id`: one server, nothing renamed. */
 import type { Backend, Exchange, JsonRpcRequest, RequestOptions, SessionBackend } from '@mcp-gateway/wire'
-import type { Asker, CallContext } from './context.ts'
+import { askerOf, type Asker, type CallContext } from './context.ts'
 import { onCall, type Pipeline } from './pipeline.ts'
 import type { Server } from './server.ts'
 
@@ -15,11 +15,11 @@ export function singleServerBackend(server: Server, pipeline: Pipeline): Backend
       if (message.method !== 'notifications/cancelled') await server.notify(message, context)
     },
     openSession: (opener, peer): SessionBackend<CallContext> => {
-      let asker: Asker = opener
+      let asker = askerOf(opener)
       const session = server.openSession(() => asker, peer)
       return {
         request(message, context, options) {
-          asker = context
+          asker = askerOf(context)
           const forward = (granted: JsonRpcRequest) => session.request(granted, options)
           return onCall({ ...context, message, sent: () => message, server: server.id, forward }, pipeline)
         },

@@ -48,6 +48,8 @@ export const upstreamAuthSchema: z.ZodType<UpstreamAuthConfig> = z.strictObject(
     .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, { error: 'is not a scope' }))
     .optional()
     .describe('What the token is to allow.'),
-  resource: text('What the token is for (RFC 8707). Default `url`.').optional(),
+  resource: text('What the token is for (RFC 8707). Default `url`.')
+    .refine((value) => URL.canParse(value) && !value.includes('#'), { error: 'must be a URI without a fragment' })
+    .optional(),
   audience: text('The same, for authorization servers that want it so.').optional(),
 })

@@ -1,5 +1,5 @@
 /** Access tokens for one server behind OAuth: who gets which, and which connections may be shared. */
-import { createPrivateKey, hash } from 'node:crypto'
+import { createPrivateKey, hash, type KeyObject } from 'node:crypto'
 import {
   AuthError,
   createClientCredentials,
@@ -80,17 +80,22 @@ function clientOf(auth: UpstreamAuthConfig): ClientAuthentication {
   if (method === 'none') return { method, clientId }
   if (method === 'private_key_jwt') {
     if (privateKey === undefined || algorithm === undefined) throw new TypeError(`${method} needs privateKey and algorithm`) // prettier-ignore
-    return { method, clientId, privateKey: readKey(privateKey), algorithm, keyId, audience: issuer }
+    return { method, clientId, privateKey: readKey(privateKey, algorithm), algorithm, keyId, audience: issuer }
   }
   if (clientSecret === undefined) throw new TypeError('has neither clientSecret nor privateKey')
   return { method, clientId, clientSecret }
 }
 
-function readKey(pem: string): ReturnType<typeof createPrivateKey> {
+const KEY_TYPES: Readonly<Record<string, string>> = { ES: 'ec', RS: 'rsa', PS: 'rsa', Ed: 'ed25519' }
+
+function readKey(pem: string, algorithm: string): KeyObject {
+  let key: KeyObject
   try {
-    return createPrivateKey(pem)
+    key = createPrivateKey(pem)
   } catch {
     // Its own message may quote what it could not read.
     throw new TypeError('privateKey is not a PEM private key (PKCS #8)')
   }
+  if (key.asymmetricKeyType !== KEY_TYPES[algorithm.slice(0, 2)]) throw new TypeError(`privateKey is not a key for ${algorithm}`) // prettier-ignore
+  return key
 }

@@ -2,11 +2,18 @@
 import { discoverTokenEndpoint, type Fetch, type TokenEndpointDiscoveryOptions } from '@mcp-gateway/auth'
 import { describe, expect, it, test } from 'vitest'
 
+const SERVER = 'https://crm.example/mcp'
 const PRM = 'https://crm.example/.well-known/oauth-protected-resource'
 const AS = 'https://idp.example/.well-known/oauth-authorization-server'
 const OIDC = 'https://idp.example/.well-known/openid-configuration'
 const resource = { resource: 'https://crm.example/mcp', authorization_servers: ['https://idp.example'] }
 const metadata = { issuer: 'https://idp.example', token_endpoint: 'https://idp.example/token' }
+
+const refusal = (url: string) =>
+  new Response(null, {
+    status: 401,
+    headers: { 'www-authenticate': `Basic realm="x", Bearer error="invalid_token", resource_metadata="${url}"` },
+  })
 
 /** The pages there are; all others are 404. */
 function at(pages: Readonly<Record<string, unknown>>, options: Partial<TokenEndpointDiscoveryOptions> = {}) {
@@ -28,6 +35,11 @@ describe('is found', () => {
     ['by the path of the server', { [`${PRM}/mcp`]: resource, [AS]: metadata }, [`${PRM}/mcp`, AS]],
     ['by the server’s root', { [PRM]: resource, [AS]: metadata }, [`${PRM}/mcp`, PRM, AS]],
     ['where one document is for all paths', { [PRM]: { ...resource, resource: 'https://crm.example' }, [AS]: metadata }, [`${PRM}/mcp`, PRM, AS]], // prettier-ignore
+    [
+      'where the server’s refusal says',
+      { [SERVER]: () => refusal(`${PRM}-elsewhere`), [`${PRM}-elsewhere`]: resource, [AS]: metadata },
+      [`${PRM}/mcp`, PRM, SERVER, `${PRM}-elsewhere`, AS],
+    ],
     ['at an OpenID provider', { [`${PRM}/mcp`]: resource, [OIDC]: metadata }, [`${PRM}/mcp`, AS, OIDC]],
   ])('%s', async ([, pages, path]) => {
     const { asked, find } = at(pages)
@@ -58,6 +70,17 @@ describe('is not found, and nothing else is asked', () => {
   const named = (authorization_servers: unknown) => ({ [`${PRM}/mcp`]: { ...resource, authorization_servers }, [AS]: metadata }) // prettier-ignore
   it.for<[string, Readonly<Record<string, unknown>>]>([
     ['nobody has metadata', {}],
+    [
+      'the server’s refusal names another’s metadata',
+      { [SERVER]: () => refusal('https://evil.example/prm'), 'https://evil.example/prm': resource, [AS]: metadata },
+    ],
+    [
+      'the server’s refusal names none',
+      {
+        [SERVER]: () =>
+          new Response(null, { status: 401, headers: { 'www-authenticate': 'Bearer resource_metadata="' } }),
+      },
+    ],
     ['the metadata is of another server', { [`${PRM}/mcp`]: { ...resource, resource: 'https://other.example/mcp' }, [AS]: metadata }], // prettier-ignore
     ['the metadata is of a longer path', { [`${PRM}/mcp`]: { ...resource, resource: 'https://crm.example/mcp/x' }, [AS]: metadata }], // prettier-ignore
     ['a path only begins alike', { [`${PRM}/mcp`]: { ...resource, resource: 'https://crm.example/mc' }, [AS]: metadata }], // prettier-ignore

@@ -61,7 +61,7 @@ type Get = (url: string) => ReturnType<typeof fetchJson>
 
 async function issuerOf(server: URL, get: Get, allowLoopback: boolean): Promise<string> {
   let problem = new Error('no metadata')
-  for (const url of metadataUrls(server)) {
+  for await (const url of metadataUrls(server, get)) {
     try {
       const { status, body } = await get(url)
       if (status !== 200) throw new Error(`its metadata was answered with status ${status}`)
@@ -79,11 +79,17 @@ async function issuerOf(server: URL, get: Get, allowLoopback: boolean): Promise<
   throw problem
 }
 
-/** RFC 9728 §3.1: with the path first. */
-function metadataUrls({ origin, pathname }: URL): string[] {
+/** The well-known places (RFC 9728 §3.1), the one with the path first; then the one that the server's refusal names (§5.1). */
+async function* metadataUrls({ href, origin, pathname }: URL, get: Get): AsyncGenerator<string> {
   const base = `${origin}/.well-known/oauth-protected-resource`
-  return [...new Set([base + pathname.replace(/\/$/, ''), base])]
+  yield* new Set([base + pathname.replace(/\/$/, ''), base])
+  const { status, headers } = await get(href)
+  const named = status === 401 ? NAMED.exec(headers.get('www-authenticate') ?? '')?.[1] : undefined
+  const url = named === undefined ? null : URL.parse(named)
+  if (url?.origin === origin) yield url.href
 }
+
+const NAMED = /\bresource_metadata="([^"\\]{1,2048})"/i
 
 /** RFC 9728 §3.3. A server that has one document for all its paths names its root. */
 function covers(resource: unknown, server: URL): boolean {
