@@ -193,6 +193,8 @@ describe('client-credentials', () => {
     await running.reload([crm(server.url, own({ scopes: ['mcp:read', 'mcp:write'] }))])
     await call(running.gateway)
     expect(server.seen.at(-1)?.scopes).toEqual(['mcp:read', 'mcp:write'])
+    await running.reload([crm(server.url, exchange())])
+    expect(textOf(await call(running.gateway, await running.tokenOf('robot')))).toBe('robot')
     await running.reload([crm(server.url, own({ clientSecret: 'another' }))])
     await expectRefused(running.gateway, 'AUTH_UPSTREAM_REFUSED')
   })

@@ -1,6 +1,7 @@
 // An `authorization` that changes while the connection lives, at a server that says which it takes.
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { createHttpUpstream, handshake, outcome, type Credentials } from '@mcp-gateway/wire'
 import { afterEach, describe, expect, it } from 'vitest'
 
@@ -67,6 +68,27 @@ describe('credentials of an HTTP upstream', () => {
     })
     expect(seen).toEqual(['Bearer t1', 'Bearer t2'])
     expect(upstream.load().calls).toBe(0)
+  })
+
+  it('without any, a server that refuses the probe so is asked for its era the other way', async () => {
+    const result = { protocolVersion: '2025-11-25', capabilities: {}, serverInfo: { name: 'x', version: '1' } }
+    const server = createServer((req, res) => {
+      void text(req).then((body) => {
+        const knows = body.includes('"initialize"')
+        res.writeHead(knows ? 200 : body.includes('"id"') ? 401 : 202, { 'content-type': 'application/json' })
+        res.end(knows ? JSON.stringify({ jsonrpc: '2.0', id: 2, result }) : '')
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    closers.push(
+      () => server.close(),
+      () => server.closeAllConnections(),
+    )
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`
+    const upstream = createHttpUpstream({ url, onMessage: () => undefined, onDiagnostic: () => undefined })
+    closers.push(() => upstream[Symbol.asyncDispose]())
+    expect(await handshake(upstream, { clientInfo: { name: 'test', version: '1' } })).toMatchObject({ era: 'legacy' })
+    await expect(outcome(upstream, call)).rejects.toMatchObject({ code: 'WIRE_UPSTREAM_REFUSED' })
   })
 
   it('a handshake ends with the refusal, and asks for nothing else', async () => {

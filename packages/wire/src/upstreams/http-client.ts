@@ -92,7 +92,8 @@ export function createHttpClient(
     },
     refusal(status, text) {
       const data = { upstreamStatus: status }
-      if (status === 401) {
+      // Without any of our own, a 401 is no more than a refusal: some servers say so to a method they don't know.
+      if (status === 401 && credentials !== undefined) {
         const message = 'the server does not take the credentials of the gateway (HTTP 401)'
         return new WireError('WIRE_UPSTREAM_UNAUTHORIZED', message, { data })
       }
