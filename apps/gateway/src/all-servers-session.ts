@@ -161,7 +161,8 @@ export function openAllServersSession(
       const forwardTo = (granted: JsonRpcRequest) => forward(server, granted, requestOptions)
       return onCall({ ...call, sent: () => sentBy(route, message), server: server.id, forward: forwardTo }, pipeline)
     },
-    async notify(message) {
+    async notify(message, callContext) {
+      asker = askerOf(callContext)
       if (message.method === 'notifications/initialized') return
       const settled = await Promise.allSettled((await openSessions()).map((session) => session.notify(message)))
       for (const { reason } of settled.filter((item) => item.status === 'rejected')) {

@@ -23,7 +23,10 @@ export function singleServerBackend(server: Server, pipeline: Pipeline): Backend
           const forward = (granted: JsonRpcRequest) => session.request(granted, options)
           return onCall({ ...context, message, sent: () => message, server: server.id, forward }, pipeline)
         },
-        notify: (message) => session.notify(message),
+        notify(message, context) {
+          asker = askerOf(context)
+          return session.notify(message)
+        },
         respond: (message) => session.respond(message),
         [Symbol.asyncDispose]: async () => session[Symbol.asyncDispose](),
       }
