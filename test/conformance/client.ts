@@ -9,9 +9,23 @@ const context = JSON.parse(process.env['MCP_CONFORMANCE_CONTEXT'] ?? '{}') as Co
 const url = process.argv.at(-1) ?? ''
 
 type Args = Record<string, unknown>
-type Context = { readonly toolCalls?: readonly { readonly name: string; readonly arguments: Args }[] }
+type Context = {
+  readonly toolCalls?: readonly { readonly name: string; readonly arguments: Args }[]
+  readonly client_id?: string
+  readonly client_secret?: string
+  readonly private_key_pem?: string
+  readonly signing_algorithm?: string
+}
 
-const config = { port: 0, auth: { type: 'none' }, servers: [{ id: 'suite', url }] }
+// How the gateway signs in at the suite's authorization server, where the scenario is about that.
+const {
+  client_id: clientId,
+  client_secret: clientSecret,
+  private_key_pem: privateKey,
+  signing_algorithm: algorithm,
+} = context
+const upstreamAuth = clientId && { auth: { type: 'client-credentials', clientId, clientSecret, privateKey, algorithm } }
+const config = { port: 0, auth: { type: 'none' }, servers: [{ id: 'suite', url, ...upstreamAuth }] }
 await using gateway = await startGateway({
   config: parseConfig(JSON.stringify(config), { env: {} }),
   logger: createLogger('warn'),

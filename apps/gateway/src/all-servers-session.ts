@@ -24,7 +24,7 @@ import {
 import { answer, joinResponse, listEverywhere, listKindOf, pageOf, unionOf } from './aggregate.ts'
 import type { AllServersOptions } from './all-servers.ts'
 import { errorText } from './connection-pool.ts'
-import type { CallContext } from './context.ts'
+import { askerOf, type CallContext } from './context.ts'
 import { SUBJECTS, type ListKind } from './list-cache.ts'
 import { OWN_ID } from './own-server.ts'
 import { onCall } from './pipeline.ts'
@@ -44,6 +44,7 @@ export function openAllServersSession(
   let initializeParams: JsonObject = {}
   let logLevel: JsonObject | undefined
   let ended = false
+  let asker = askerOf(context)
 
   /** A server's message as this endpoint says it; two servers may use the same ids and the same URIs. */
   const outward = (message: JsonRpcMessage, server: Server, session: ServerSession): JsonRpcMessage => {
@@ -58,7 +59,7 @@ export function openAllServersSession(
 
   const open = async (server: Server): Promise<ServerSession> => {
     if (ended) throw new WireError('WIRE_SESSION_UNKNOWN', 'the session has ended')
-    const session: ServerSession = server.openSession(context.principal, {
+    const session: ServerSession = server.openSession(() => asker, {
       // List changes are announced by the gateway, once for all who see the server.
       send: (message) => {
         if (!String(message['method']).endsWith('/list_changed')) peer.send(outward(message, server, session))
@@ -141,6 +142,7 @@ export function openAllServersSession(
 
   return {
     request(message, callContext, requestOptions) {
+      asker = askerOf(callContext)
       const call = { ...callContext, message, sent: () => message, server: undefined }
       if (own.offers(message) && discovery.isOptIn(callContext)) {
         const respond = async () => legacyResponse(await own.answer(message, callContext, requestOptions.signal))
@@ -159,7 +161,8 @@ export function openAllServersSession(
       const forwardTo = (granted: JsonRpcRequest) => forward(server, granted, requestOptions)
       return onCall({ ...call, sent: () => sentBy(route, message), server: server.id, forward: forwardTo }, pipeline)
     },
-    async notify(message) {
+    async notify(message, callContext) {
+      asker = askerOf(callContext)
       if (message.method === 'notifications/initialized') return
       const settled = await Promise.allSettled((await openSessions()).map((session) => session.notify(message)))
       for (const { reason } of settled.filter((item) => item.status === 'rejected')) {

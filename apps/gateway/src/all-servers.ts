@@ -17,7 +17,7 @@ import {
 } from '@mcp-gateway/wire'
 import { answer, joinResponse, listEverywhere, listKindOf, pageOf, unionOf, within } from './aggregate.ts'
 import { openAllServersSession } from './all-servers-session.ts'
-import type { CallContext } from './context.ts'
+import { askerOf, type CallContext } from './context.ts'
 import type { Discovery } from './discovery.ts'
 import { listenEverywhere } from './listen-everywhere.ts'
 import type { Logger } from './log.ts'
@@ -90,17 +90,17 @@ export function allServersBackend(options: AllServersOptions): Backend<CallConte
 function routed(
   route: Route,
   message: JsonRpcRequest,
-  { principal }: CallContext,
+  context: CallContext,
   requestOptions: RequestOptions,
 ): Pick<Call, 'sent' | 'server' | 'forward'> {
   const { server } = route
   const forward = async (granted: JsonRpcRequest): Promise<Exchange> =>
-    joinResponse(await requestGranted(server, granted, message, principal, requestOptions), server.id)
+    joinResponse(await requestGranted(server, granted, message, context, requestOptions), server.id)
   return { server: server.id, sent: () => sentBy(route, message), forward }
 }
 
-function viewOf(message: JsonRpcRequest, { principal }: CallContext): View {
-  return { principal, capabilities: (metaOf(message)?.[META_CLIENT_CAPABILITIES] ?? {}) as JsonObject }
+function viewOf(message: JsonRpcRequest, context: CallContext): View {
+  return { ...askerOf(context), capabilities: (metaOf(message)?.[META_CLIENT_CAPABILITIES] ?? {}) as JsonObject }
 }
 
 /** How long `server/discover` waits for the servers: clients give up their probe soon and fall back to `initialize`. */
@@ -108,7 +108,7 @@ const DISCOVER_WAIT_MS = 3000
 
 async function discover({ discovery, clientInfo }: AllServersOptions, context: CallContext): Promise<JsonObject> {
   const servers = discovery.visible(context)
-  await Promise.allSettled(servers.map((server) => within(server.profile(), DISCOVER_WAIT_MS)))
+  await Promise.allSettled(servers.map((server) => within(server.profile(context), DISCOVER_WAIT_MS)))
   // The log level travels with each request here.
   const capabilities = without(unionOf(servers.map((server) => server.state())), 'logging')
   return {

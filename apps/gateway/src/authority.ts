@@ -76,7 +76,7 @@ export function createAuthority({ file, hasPolicies, limiter, guard, scopesOf }:
     const decision = decide(subject, target)
     const counting = isRelay(target) ? undefined : limiter
     const parts = { call, sent, target, decision, limiter: counting, subject, cutters, guard }
-    const checked = guard?.check(call.caller.tenantId, target)
+    const checked = guard?.check(call.caller, target)
     return checked === undefined ? openGrant(parts) : checked.then(() => openGrant(parts))
   }
   const shown: Authority['shown'] = ({ caller, address }, server, kind, list) => {

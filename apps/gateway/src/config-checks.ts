@@ -70,7 +70,7 @@ function checkServer(value: unknown, path: Path): Problem[] {
       : 'needs "command" (a local program) or "url" (a remote address)'
     return [{ path, message }]
   }
-  const foreign = local ? ['transport', 'headers'] : ['args', 'env', 'cwd']
+  const foreign = local ? ['transport', 'headers', 'auth'] : ['args', 'env', 'cwd']
   const owner = local ? 'url' : 'command'
   return foreign
     .filter((key) => key in server)

@@ -11,6 +11,7 @@ import { nearest, type Path, type Problem } from './config-findings.ts'
 import { auditSchema } from './config-audit.ts'
 import { digits, flag, isHttpUrl, text, texts, wholeNumber } from './config-values.ts'
 import { policyShape } from './policy-schema.ts'
+import { upstreamAuthSchema } from './upstream-auth-schema.ts'
 
 // No "_" at all: `server__tool` must split in one way only, and 64 characters have to hold both names.
 const serverId = z
@@ -71,6 +72,7 @@ const serverSchema = z.strictObject({
     .describe('Address of a remote server. Either this or `command`.'),
   transport: z.enum(['http', 'sse']).optional().describe('http is Streamable HTTP; sse is the 2024-11-05 transport.'),
   headers: z.record(headerName, headerValue).optional().describe('Headers sent to `url`.'),
+  auth: upstreamAuthSchema.optional().describe('How the gateway gets access tokens for `url`.'),
 })
 
 const limitsSchema = z.strictObject({
@@ -188,11 +190,11 @@ function forEditors({ jsonSchema }: { jsonSchema: Record<string, unknown> }): vo
 }
 
 function toServer(server: z.infer<typeof serverSchema>): ServerConfig {
-  const { name = server.id, description, command, args = [], env = {}, cwd, url, transport = 'http', headers = {}, ...settings } = server // prettier-ignore
+  const { name = server.id, description, command, args = [], env = {}, cwd, url, transport = 'http', headers = {}, auth, ...settings } = server // prettier-ignore
   // exactOptionalPropertyTypes: what zod types as possibly undefined is absent when it was not given.
   const tools = settings.tools as ServerConfig['tools']
   const common = { ...settings, name, tools, ...(description === undefined ? {} : { description }) }
-  if (command === undefined) return { ...common, transport, url: url ?? '', headers }
+  if (command === undefined) return { ...common, transport, url: url ?? '', headers, ...(auth && { auth }) }
   return { ...common, transport: 'stdio', command, args, env, ...(cwd === undefined ? {} : { cwd }) }
 }
 

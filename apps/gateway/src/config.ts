@@ -20,6 +20,8 @@ import { checkShape } from './config-schema.ts'
 import { checkAuth } from './open-authentication.ts'
 import { interpolate } from './interpolate.ts'
 import type { PolicySections } from './policy-config.ts'
+import type { UpstreamAuthConfig } from './upstream-auth-schema.ts'
+import { checkUpstreamAuth } from './upstream-auth-checks.ts'
 
 export { ConfigError } from './config-findings.ts'
 export { configJsonSchema } from './config-schema.ts'
@@ -73,6 +75,7 @@ export type RemoteServerConfig = ServerCommon & {
   readonly transport: 'http' | 'sse'
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
+  readonly auth?: UpstreamAuthConfig
 }
 
 export type ServerConfig = StdioServerConfig | RemoteServerConfig
@@ -157,7 +160,7 @@ export function parseConfig(text: string, options: ParseConfigOptions): Config {
   const raw = withOverrides(plainValue(document, lines, label), options.overrides)
 
   const shape = checkShape(raw)
-  const wrong = 'problems' in shape ? shape.problems : checkAuth(shape.config)
+  const wrong = 'problems' in shape ? shape.problems : [...checkAuth(shape.config), ...checkUpstreamAuth(shape.config)]
   const found = withoutEchoes(missing, [...wrong, ...checkAcross(raw)])
   if (found.length > 0 || 'problems' in shape) throw new ConfigError(label, locate(document, lines, found))
   return options.file === undefined ? shape.config : rooted(shape.config, dirname(resolve(options.file)))

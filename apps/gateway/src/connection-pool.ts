@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
-import { createSharedSession, outcome, WireError, type ClientInfo, type Connection, type JsonObject, type SharedSession } from '@mcp-gateway/wire' // prettier-ignore
+import { createSharedSession, isAboutCredentials, outcome, WireError, type ClientInfo, type Connection, type JsonObject, type SharedSession } from '@mcp-gateway/wire' // prettier-ignore
 import { createListCache, type ListCache, type ListKind } from './list-cache.ts'
 import type { Logger } from './log.ts'
 import { probeRequest } from './probe.ts'
@@ -182,7 +182,8 @@ export function createConnectionPool(options: PoolOptions): ConnectionPool {
     }).catch(
       // prettier-ignore
       (error: unknown) => {
-        if (!entry.current) return
+        // Says nothing of the server; and its sessions must not end because the provider of tokens is away, or a caller's has ended.
+        if (!entry.current || isAboutCredentials(error)) return
         logger.warn({ connection: entry.key, error: errorText(error) }, 'health check failed; the connection is closed')
         void dispose(entry, 'unhealthy').catch(report)
       },

@@ -1,30 +1,41 @@
 /** Opens connections to one server, as its configuration says now. */
-import { openConnection, type ClientInfo, type Connection, type JsonObject } from '@mcp-gateway/wire'
+import {
+  isAboutCredentials,
+  openConnection,
+  type ClientInfo,
+  type Connection,
+  type JsonObject,
+} from '@mcp-gateway/wire'
 import type { Config, ServerConfig } from './config.ts'
+import type { Asker } from './context.ts'
 import type { Logger } from './log.ts'
 import { openUpstream } from './open-upstream.ts'
 import { startError } from './start-error.ts'
+import type { UpstreamTokens } from './upstream-tokens.ts'
 
 /** @param initialize goes straight to a legacy session, as the client with these params */
-export type Connector = (attribution: 'newest' | 'sole', initialize?: JsonObject) => Promise<Connection>
+export type Connector = (attribution: 'newest' | 'sole', asker: Asker, initialize?: JsonObject) => Promise<Connection>
 
 export type ConnectorOptions = {
   readonly config: () => ServerConfig
+  readonly tokens: () => UpstreamTokens
   readonly limits: () => Config['limits']
   readonly environment: Readonly<Record<string, string>>
   readonly clientInfo: ClientInfo
   readonly log: Logger
 }
 
-export function createConnector({ config, limits, environment, clientInfo, log }: ConnectorOptions): Connector {
+export function createConnector({ config, tokens, limits, environment, clientInfo, log }: ConnectorOptions): Connector {
   const connect = async (
     attribution: 'newest' | 'sole',
+    asker: Asker,
     initialize: JsonObject | undefined,
     probe: boolean,
   ): Promise<Connection> => {
     const current = config()
     const { startTimeout, timeout } = current
     const { maxConcurrentCalls, maxLineBytes, maxDepth } = limits()
+    const credentials = tokens().open(asker)
     const signal = AbortSignal.timeout(startTimeout)
     let ended: Promise<string> | undefined
     try {
@@ -33,6 +44,7 @@ export function createConnector({ config, limits, environment, clientInfo, log }
           const upstream = openUpstream(current, {
             attribution,
             environment,
+            credentials,
             onMessage,
             limits: { idleTimeoutMs: timeout, maxInFlight: maxConcurrentCalls, maxLineBytes, maxDepth },
             onDiagnostic: (text) => log.debug({ text }, 'server diagnostic'),
@@ -46,11 +58,14 @@ export function createConnector({ config, limits, environment, clientInfo, log }
       log.info({ era, protocolVersion, serverInfo }, 'server ready')
       return connection
     } catch (cause) {
+      // The server is well: it is we who are not let in.
+      if (isAboutCredentials(cause)) throw cause
       const failure = await startError(current.id, cause, ended, signal.aborted ? startTimeout : undefined)
       // Some legacy servers end when their first message is not initialize: they get a second start without the probe.
-      if (failure.mayBeProbe && probe && current.transport === 'stdio') return connect(attribution, initialize, false)
+      if (failure.mayBeProbe && probe && current.transport === 'stdio')
+        return connect(attribution, asker, initialize, false)
       throw failure.error
     }
   }
-  return (attribution, initialize) => connect(attribution, initialize, initialize === undefined)
+  return (attribution, asker, initialize) => connect(attribution, asker, initialize, initialize === undefined)
 }

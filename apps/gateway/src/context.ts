@@ -15,6 +15,14 @@ export type CallContext = Context & {
   readonly clientSession?: string | undefined
 }
 
+/** For whom a server is asked. Nobody's caller is the gateway itself. */
+export type Asker = { readonly principal: string; readonly caller?: Caller | undefined }
+
+/** What may be kept of a request: its body must not be. */
+export function askerOf({ principal, caller }: Asker): Asker {
+  return { principal, caller }
+}
+
 /** Whose sessions, cursors and connections they are. Two tenants may have callers of one id. */
 export function principalOf({ tenantId, id }: Caller): string {
   return tenantId === DEFAULT_TENANT ? id : JSON.stringify([tenantId, id])

@@ -3,6 +3,7 @@
  * writes into what it returns, that hides instructions to the model in there.
  */
 import { hash } from 'node:crypto'
+import type { Caller } from '@mcp-gateway/auth'
 import { createToolGuard, guardRefusal, type GuardVerdict, type ToolCall, type ToolGuardRules } from '@mcp-gateway/policy' // prettier-ignore
 import type { JsonObject } from '@mcp-gateway/wire'
 import type { Logger } from './log.ts'
@@ -14,7 +15,7 @@ export type DefinitionGuard = {
   /** Whether a tool of a list may be shown. What is flagged is logged, once for each definition. */
   passes(server: string, tool: JsonObject): boolean
   /** A blocked tool is not called either. Undefined when there is nothing to look up. @throws PolicyError POLICY_TOOL_BLOCKED */
-  check(tenantId: string, target: ToolCall): Promise<void> | undefined
+  check(caller: Caller, target: ToolCall): Promise<void> | undefined
   /** The rules that a result breaks. @throws PolicyError POLICY_TOOL_BLOCKED */
   inspectResult(target: ToolCall, result: unknown): readonly string[]
 }
@@ -22,7 +23,7 @@ export type DefinitionGuard = {
 export type DefinitionGuardOptions = {
   readonly rules: ToolGuardRules
   /** The tools of a server, as everybody without abilities of their own is shown them. */
-  readonly toolsOf: (tenantId: string, server: string) => Promise<readonly JsonObject[]>
+  readonly toolsOf: (caller: Caller, server: string) => Promise<readonly JsonObject[]>
   readonly logger: Logger
 }
 
@@ -56,8 +57,8 @@ export function createDefinitionGuard({ rules, toolsOf, logger }: DefinitionGuar
     }
     return verdict
   }
-  const check = async (tenantId: string, { server, tool }: ToolCall): Promise<void> => {
-    const definition = (await toolsOf(tenantId, server)).find(({ name }) => name === tool)
+  const check = async (caller: Caller, { server, tool }: ToolCall): Promise<void> => {
+    const definition = (await toolsOf(caller, server)).find(({ name }) => name === tool)
     if (definition === undefined) return
     const verdict = verdictOf(server, definition)
     if (verdict.action === 'block') throw guardRefusal(verdict, tool)
@@ -68,7 +69,7 @@ export function createDefinitionGuard({ rules, toolsOf, logger }: DefinitionGuar
     inspectsResults,
     watchesCalls: blocks || inspectsResults,
     passes: (server, tool) => verdictOf(server, tool).action !== 'block',
-    check: (tenantId, target) => (blocks ? check(tenantId, target) : undefined),
+    check: (caller, target) => (blocks ? check(caller, target) : undefined),
     inspectResult({ server, tool }, result) {
       const verdict = guard.inspectResult(server, result)
       if (verdict.action === 'block') throw guardRefusal(verdict, tool)

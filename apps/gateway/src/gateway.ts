@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { AuthError, challengeFor } from '@mcp-gateway/auth'
+import { AuthError, challengeFor, type Caller } from '@mcp-gateway/auth'
 import { baseEnvironment, killAllGroups } from '@mcp-gateway/wire'
 import { allServersBackend } from './all-servers.ts'
 import type { Config } from './config.ts'
@@ -57,8 +57,9 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const clientInfo = { name: 'mcp-gateway', version }
   const environment = options.environment ?? baseEnvironment(process.env)
   const database = options.database ?? ':memory:'
-  const toolsOf = async (tenantId: string, id: string) =>
-    (await table.server(tenantId, id)?.list('tools', { principal: OWN_ID, capabilities: {} }))?.items ?? []
+  const toolsOf = async (caller: Caller, id: string) =>
+    (await table.server(caller.tenantId, id)?.list('tools', { principal: OWN_ID, caller, capabilities: {} }))?.items ??
+    []
   const authorities = createAuthorityOpener({ toolsOf, logger })
   // The table needs the pipeline, the pipeline the log, and the log asks the table which server answered.
   const server = (tenantId: string, id: string) => table.server(tenantId, id)

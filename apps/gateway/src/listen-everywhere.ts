@@ -113,7 +113,7 @@ function subscribe(
   const { promise, resolve } = Promise.withResolvers<string[]>()
   const run = async (): Promise<void> => {
     const params = { ...message.params, notifications: { resourceSubscriptions: uris } }
-    const exchange = await server.request({ ...message, params }, context.principal, { signal })
+    const exchange = await server.request({ ...message, params }, context, { signal })
     for (let next = await exchange.next(); !next.done; next = await exchange.next()) {
       const notification = next.value
       if (isRequest(notification)) continue

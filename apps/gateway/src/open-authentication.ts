@@ -33,6 +33,7 @@ import {
 import type { AuthConfig, WalletsConfig } from './auth-config.ts'
 import type { Config } from './config.ts'
 import { openKeyUse } from './key-use.ts'
+import { withSubjectTokens } from './subject-token.ts'
 
 /** What people do with their wallets, besides calling. */
 export type WalletSignIn = {
@@ -155,7 +156,12 @@ export function resourcesOf({ publicUrl = '', servers }: Pick<Config, 'publicUrl
 
 function oidcOf(config: Config): Scheme | undefined {
   if (config.auth.oidc.length === 0) return undefined
-  return createOidc({ issuers: config.auth.oidc, audience: resourcesOf(config) })
+  const scheme = createOidc({ issuers: config.auth.oidc, audience: resourcesOf(config) })
+  // Nobody's token is kept for a gateway that exchanges none.
+  const exchanges = config.servers.some(
+    (server) => server.transport === 'http' && server.auth?.type === 'token-exchange',
+  )
+  return exchanges ? withSubjectTokens(scheme) : scheme
 }
 
 const CERTIFICATE_HEADER = 'client-cert'

@@ -1,4 +1,5 @@
 /** From the configuration to who may do what. What is counted stays counted when the configuration is replaced. */
+import type { Caller } from '@mcp-gateway/auth'
 import { createLimiter, type Limiter, type LimitStore, type PolicyFile, type ToolCall } from '@mcp-gateway/policy'
 import { createMemoryLimitStore } from '@mcp-gateway/policy/stores/memory'
 import type { JsonObject } from '@mcp-gateway/wire'
@@ -13,7 +14,7 @@ export type AuthorityOpener = Disposable & {
 }
 
 export type AuthorityOpenerOptions = {
-  readonly toolsOf: (tenantId: string, server: string) => Promise<readonly JsonObject[]>
+  readonly toolsOf: (caller: Caller, server: string) => Promise<readonly JsonObject[]>
   readonly logger: Logger
 }
 

@@ -1,6 +1,6 @@
 /** What the gateway offers as tools: finding and enabling servers, and asking after them. */
 import { isObject, joinName, parseJson, type JsonObject } from '@mcp-gateway/wire'
-import type { CallContext } from './context.ts'
+import { askerOf, type CallContext } from './context.ts'
 import type { Discovery } from './discovery.ts'
 import { GatewayError } from './errors.ts'
 import type { LedgerReports } from './ledger-reports.ts'
@@ -39,7 +39,7 @@ export function createOwnTools({
     return server
   }
   const toolsOf = async (server: Server, context: CallContext): Promise<JsonObject[]> => {
-    const all = await server.list('tools', { principal: context.principal, capabilities: {} })
+    const all = await server.list('tools', { ...askerOf(context), capabilities: {} })
     const { items } = pipeline.authority.shown(context, server.id, 'tools', all)
     return items.map(({ name, description }) => ({ name: joinName(server.id, String(name)), description }))
   }
@@ -98,7 +98,7 @@ export function createOwnTools({
       annotations: READ_ONLY,
       async run(args, context) {
         const server = find(args, context)
-        const { instructions, serverInfo, protocolVersion } = await server.profile()
+        const { instructions, serverInfo, protocolVersion } = await server.profile(context)
         return { ...summary(server), protocolVersion, serverInfo, instructions, tools: await toolsOf(server, context) }
       },
     },
@@ -130,7 +130,7 @@ export function createOwnTools({
       annotations: { openWorldHint: true },
       async run(args, context, signal) {
         const message = { jsonrpc: '2.0', id: context.requestId, method: 'tools/call', params: { name: textOf(args, 'tool') } } as const // prettier-ignore
-        const view = { principal: context.principal, capabilities: {} }
+        const view = { ...askerOf(context), capabilities: {} }
         const route = resolveRoute(
           message,
           servers(context.caller.tenantId),

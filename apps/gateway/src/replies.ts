@@ -42,6 +42,9 @@ export const replies: Readonly<Record<ErrorCode, Reply>> = {
 
 /** Anything without a code is a bug of ours: it is logged where it happens, and its text is not sent. */
 export function describeFailure(error: unknown): Failure {
+  // Why there are no credentials is the reason.
+  if (error instanceof WireError && error.code === 'WIRE_UPSTREAM_CREDENTIALS' && error.cause instanceof AuthError)
+    return describeFailure(error.cause)
   if (error instanceof WireError || error instanceof AuthError || error instanceof GatewayError) {
     const data = error instanceof AuthError ? undefined : error.data
     return { ...replies[error.code], code: error.code, message: error.message, data }

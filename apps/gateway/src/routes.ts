@@ -181,8 +181,9 @@ export function createRest(options: RestOptions): Rest {
     return c.json({ servers: servers(c.get('caller').tenantId).map(describe) }, 200)
   })
   app.openapi(routes.show, async (c) => {
-    const server = find(c.req.valid('param').id, c.get('caller'))
-    const profile = await server.profile()
+    const caller = c.get('caller')
+    const server = find(c.req.valid('param').id, caller)
+    const profile = await server.profile({ principal: principalOf(caller), caller })
     return c.json(
       {
         ...describe(server),
@@ -194,9 +195,10 @@ export function createRest(options: RestOptions): Rest {
     )
   })
   app.openapi(routes.tools, async (c) => {
-    const server = find(c.req.valid('param').id, c.get('caller'))
-    const all = await server.list('tools', { principal: principalOf(c.get('caller')), capabilities: {} })
-    const viewer = { caller: c.get('caller'), address: c.env.address }
+    const caller = c.get('caller')
+    const server = find(c.req.valid('param').id, caller)
+    const all = await server.list('tools', { principal: principalOf(caller), caller, capabilities: {} })
+    const viewer = { caller, address: c.env.address }
     const { items } = pipeline.authority.shown(viewer, server.id, 'tools', all)
     return c.json({ tools: items as { name: string }[] }, 200)
   })

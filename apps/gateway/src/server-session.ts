@@ -12,6 +12,7 @@ import {
   WireError,
   type Exchange,
   type Headers,
+  type JsonObject,
   type JsonRpcNotification,
   type JsonRpcRequest,
   type JsonRpcResponse,
@@ -22,6 +23,7 @@ import {
 } from '@mcp-gateway/wire'
 import { connectionKey, type ConnectionPool, type Pooled } from './connection-pool.ts'
 import type { Connector } from './connector.ts'
+import type { Asker } from './context.ts'
 import type { ListKind, ServerList } from './list-cache.ts'
 import type { Logger } from './log.ts'
 import type { View } from './server.ts'
@@ -36,15 +38,18 @@ export type ServerSession = AsyncDisposable & {
 
 export type ServerSessionOptions = {
   readonly id: string
-  readonly principal: string
+  /** Whom the session speaks for now. */
+  readonly asker: () => Asker
+  /** Whose its connections are now. */
+  readonly owners: () => readonly string[]
   readonly peer: Pick<Peer, 'send'>
   readonly isolation: 'caller' | 'session'
   readonly pool: ConnectionPool
   readonly connect: Connector
   /** The connection that modern requests use. */
-  readonly common: () => Promise<Pooled>
+  readonly common: (asker: Asker) => Promise<Pooled>
   readonly list: (kind: ListKind, view: View) => Promise<ServerList>
-  readonly mirrorHeaders: (call: JsonRpcRequest) => Promise<Headers>
+  readonly mirrorHeaders: (call: JsonRpcRequest, asker: Asker) => Promise<Headers>
   readonly timed: (message: JsonRpcRequest, options: RequestOptions) => RequestOptions
   /** Whether the server is known to refuse `initialize`: then nobody asks again. Shared by its sessions. */
   readonly refusal: { isKnown: boolean }
@@ -54,8 +59,10 @@ export type ServerSessionOptions = {
 const EMPTY: ServerList = { items: [], ttlMs: 0, isPublic: false }
 
 export function openServerSession(options: ServerSessionOptions): ServerSession {
-  const { id, principal, peer, pool, connect, common, refusal, log } = options
-  const owner = options.isolation === 'session' ? [principal, randomUUID()] : [principal, 'sessions']
+  const { id, asker, peer, pool, connect, refusal, log } = options
+  const common = (): Promise<Pooled> => options.common(asker())
+  const part = options.isolation === 'session' ? randomUUID() : 'sessions'
+  const keyFor = (initialize: JsonObject): string => connectionKey([...options.owners(), part], initialize)
   const keys = new Set<string>()
   const onDiagnostic = (text: string): void => log.debug({ text }, 'session diagnostic')
 
@@ -64,9 +71,11 @@ export function openServerSession(options: ServerSessionOptions): ServerSession 
       peer,
       onDiagnostic,
       async open(initialize) {
-        const key = connectionKey(owner, initialize)
+        const key = keyFor(initialize)
         keys.add(key)
-        return (await pool.get(key, () => connect('newest', initialize))).shared
+        const { shared } = await pool.get(key, () => connect('newest', asker(), initialize))
+        // With another token of its caller the session goes on, at the server it begins anew.
+        return { ...shared, isCurrent: () => shared.isCurrent() && keyFor(initialize) === key }
       },
     })
   const openModern = (): LegacyToModern =>
@@ -82,7 +91,7 @@ export function openServerSession(options: ServerSessionOptions): ServerSession 
           `server ${id} speaks another protocol version now; initialize again`,
         )
       },
-      headers: options.mirrorHeaders,
+      headers: (message) => options.mirrorHeaders(message, asker()),
     })
   let inner: LegacyToLegacy | LegacyToModern = refusal.isKnown ? openModern() : openLegacy()
 
@@ -117,7 +126,7 @@ export function openServerSession(options: ServerSessionOptions): ServerSession 
     async list(kind) {
       if ('meta' in inner) {
         const declared = inner.meta()[META_CLIENT_CAPABILITIES]
-        return options.list(kind, { principal, capabilities: isObject(declared) ? declared : {} })
+        return options.list(kind, { ...asker(), capabilities: isObject(declared) ? declared : {} })
       }
       const { connection } = await inner.current()
       const pooled = [...keys].flatMap((key) => pool.peek(key) ?? []).find((item) => item.connection === connection)

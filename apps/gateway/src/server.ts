@@ -12,6 +12,7 @@ import {
   metaOf,
   mirrorParamHeaders,
   untilSent,
+  isAboutCredentials,
   WireError,
   type ClientInfo,
   type Exchange,
@@ -27,15 +28,17 @@ import {
 } from '@mcp-gateway/wire'
 import type { Config, ServerConfig } from './config.ts'
 import { connectionKey, createConnectionPool, type Pooled } from './connection-pool.ts'
+import { askerOf, type Asker } from './context.ts'
 import type { ListKind, ServerList } from './list-cache.ts'
 import type { Logger } from './log.ts'
 import { createConnector } from './connector.ts'
 import { retryOnce } from './retry.ts'
 import { openServerSession, type ServerSession } from './server-session.ts'
 import { createSupervisor, type ServerStatus } from './supervisor.ts'
+import { createUpstreamTokens, type UpstreamTokens } from './upstream-tokens.ts'
 
 /** Who asks, in the terms that decide which connection answers. */
-export type View = { readonly principal: string; readonly capabilities: JsonObject }
+export type View = Asker & { readonly capabilities: JsonObject }
 
 export type ServerState = { readonly status: ServerStatus; readonly profile?: ServerProfile; readonly error?: string }
 
@@ -44,15 +47,15 @@ export type Server = {
   readonly config: () => ServerConfig
   readonly state: () => ServerState
   /** What the server said of itself; starts it when that is not known. */
-  profile(): Promise<ServerProfile>
+  profile(asker: Asker): Promise<ServerProfile>
   /** One request of the modern era. Without an await when the server is modern, open, and nothing is to be checked. */
-  request(message: JsonRpcRequest, principal: string, options: RequestOptions): Exchange | Promise<Exchange>
+  request(message: JsonRpcRequest, asker: Asker, options: RequestOptions): Exchange | Promise<Exchange>
   /** A notification of the modern era. A legacy server has no use for any of them. */
-  notify(message: JsonRpcNotification): Promise<void>
+  notify(message: JsonRpcNotification, asker: Asker): Promise<void>
   /** `Mcp-Param-*` for a call of a client that doesn't send them itself. */
-  mirrorHeaders(call: JsonRpcRequest): Promise<Headers>
-  /** A session of the legacy era. */
-  openSession(principal: string, peer: Pick<Peer, 'send'>): ServerSession
+  mirrorHeaders(call: JsonRpcRequest, asker: Asker): Promise<Headers>
+  /** A session of the legacy era. `asker` is asked each time: a caller may come with a new token. */
+  openSession(asker: () => Asker, peer: Pick<Peer, 'send'>): ServerSession
   list(kind: ListKind, view: View): Promise<ServerList>
   /** Returns how to stop. */
   onListChanged(listener: (kind: ListKind) => void): () => void
@@ -84,6 +87,7 @@ export function createServer(options: ServerOptions): Server {
   const supervisor = createSupervisor({ serverId: id })
   const listeners = new Set<(kind: ListKind) => void>()
   let config = options.config
+  let tokens = createUpstreamTokens(config)
   let profile: ServerProfile | undefined
   const refusal = { isKnown: false }
 
@@ -93,18 +97,22 @@ export function createServer(options: ServerOptions): Server {
     logger: log,
     settings: () => ({ ...config, maxConnections: limits().maxConnectionsPerServer }),
     // A modern server refuses the `initialize` of a legacy client, and is well.
-    isFailure: (key, error) => key === COMMON || !isRefusal(error),
+    isFailure: (key, error) => !isAboutCredentials(error) && (key === COMMON || !isRefusal(error)),
     onListChanged(kind) {
       for (const listener of listeners) listener(kind)
     },
   })
   const translator = createModernToLegacy({ serverId: id, sealer: options.sealer, maxParked: limits().maxParkedCalls })
 
-  const connect = createConnector({ ...options, config: () => config, log })
+  const connect = createConnector({ ...options, config: () => config, tokens: () => tokens, log })
+  const commonKey = (asker: Asker): string => {
+    const owner = tokens.owner(asker)
+    return owner === undefined ? COMMON : `${COMMON} ${owner}`
+  }
 
-  const common = (): Promise<Pooled> =>
-    pool.get(COMMON, async () => {
-      const connection = await connect('sole')
+  const common = (asker: Asker): Promise<Pooled> =>
+    pool.get(commonKey(asker), async () => {
+      const connection = await connect('sole', asker)
       profile = connection.profile
       // It may have been replaced by an older one.
       if (profile.era === 'legacy') refusal.isKnown = false
@@ -112,12 +120,12 @@ export function createServer(options: ServerOptions): Server {
     })
 
   /** A legacy server fixes what its client can do at `initialize`, so clients with different abilities don't share. */
-  const connectionFor = async ({ principal, capabilities }: View): Promise<Pooled> => {
-    const pooled = await common()
+  const connectionFor = async ({ capabilities, ...asker }: View): Promise<Pooled> => {
+    const pooled = await common(asker)
     const asking = Object.fromEntries(ASKING.flatMap((name) => (isObject(capabilities[name]) ? [[name, capabilities[name]]] : []))) // prettier-ignore
     if (pooled.connection.profile.era === 'modern' || Object.keys(asking).length === 0) return pooled
     const initialize = { protocolVersion: LEGACY_VERSIONS[0], capabilities: asking, clientInfo }
-    return pool.get(connectionKey([principal], initialize), () => connect('newest', initialize))
+    return pool.get(connectionKey(ownersOf(asker, tokens), initialize), () => connect('newest', asker, initialize))
   }
 
   const list = async (kind: ListKind, view: View): Promise<ServerList> => {
@@ -135,15 +143,20 @@ export function createServer(options: ServerOptions): Server {
   const send = (
     pooled: Pooled,
     message: JsonRpcRequest,
-    principal: string,
+    asker: Asker,
     requestOptions: RequestOptions,
   ): Exchange | Promise<Exchange> => {
     const { upstream, profile: spoken } = pooled.connection
     const isLegacy = spoken.era === 'legacy'
     const go = (): Exchange => {
       if (!isLegacy) return upstream.request(message, requestOptions)
-      const view = { principal, capabilities: capabilitiesOf(message) }
-      return translator.request(message, principal, async () => (await connectionFor(view)).shared, requestOptions)
+      const view = { ...askerOf(asker), capabilities: capabilitiesOf(message) }
+      return translator.request(
+        message,
+        asker.principal,
+        async () => (await connectionFor(view)).shared,
+        requestOptions,
+      )
     }
     // A modern server behind HTTP compares its own headers; for the others nobody else can (SEP-2243).
     if (message.method !== 'tools/call' || (!isLegacy && config.transport !== 'stdio')) return go()
@@ -155,12 +168,12 @@ export function createServer(options: ServerOptions): Server {
     return declared instanceof Promise ? declared.then(check) : check(declared)
   }
 
-  const request: Server['request'] = (message, principal, requestOptions) => {
+  const request: Server['request'] = (message, asker, requestOptions) => {
     const withTimes = timed(message, requestOptions)
     const attempt = (): Exchange | Promise<Exchange> => {
-      const pooled = pool.peek(COMMON)
-      if (pooled !== undefined) return send(pooled, message, principal, withTimes)
-      return common().then((opened) => send(opened, message, principal, withTimes))
+      const pooled = pool.peek(commonKey(asker))
+      if (pooled !== undefined) return send(pooled, message, asker, withTimes)
+      return common(asker).then((opened) => send(opened, message, asker, withTimes))
     }
     /** A connection that was replaced meanwhile has not seen the request: it goes to the new one. */
     const first = (): Exchange | Promise<Exchange> => {
@@ -178,16 +191,16 @@ export function createServer(options: ServerOptions): Server {
     // Only what may run twice is tried twice, and a call waits for nothing to find out.
     if (
       message.method === 'subscriptions/listen' ||
-      (message.method === 'tools/call' && pool.peek(COMMON)?.traits.isIdempotent(message) !== true)
+      (message.method === 'tools/call' && pool.peek(commonKey(asker))?.traits.isIdempotent(message) !== true)
     ) {
       return first()
     }
     return retryOnce(first)
   }
 
-  const mirrorHeaders = async ({ method, params }: JsonRpcRequest): Promise<Headers> => {
+  const mirrorHeaders = async ({ method, params }: JsonRpcRequest, asker: Asker): Promise<Headers> => {
     if (method !== 'tools/call') return {}
-    const { traits } = await common()
+    const { traits } = await common(asker)
     return mirrorParamHeaders(await traits.headers(String(params?.['name'])), params?.['arguments'])
   }
 
@@ -204,14 +217,14 @@ export function createServer(options: ServerOptions): Server {
         ...(status !== 'ready' && error !== undefined && { error }),
       }
     },
-    profile: async () => (await common()).connection.profile,
+    profile: async (asker) => (await common(asker)).connection.profile,
     request,
-    async notify(message) {
-      const { upstream, profile: spoken } = (await common()).connection
+    async notify(message, asker) {
+      const { upstream, profile: spoken } = (await common(asker)).connection
       if (spoken.era === 'modern') await upstream.notify(message)
     },
-    openSession: (principal, peer) =>
-      openServerSession({ id, principal, peer, pool, log, connect, common, list, mirrorHeaders, timed, refusal, isolation: config.isolation }), // prettier-ignore
+    openSession: (asker, peer) =>
+      openServerSession({ id, asker, owners: () => ownersOf(asker(), tokens), peer, pool, log, connect, common, list, mirrorHeaders, timed, refusal, isolation: config.isolation }), // prettier-ignore
     list,
     onListChanged(listener) {
       listeners.add(listener)
@@ -221,6 +234,7 @@ export function createServer(options: ServerOptions): Server {
       const replaces = launchOf(next) !== launchOf(config)
       config = next
       if (!replaces) return
+      tokens = createUpstreamTokens(next)
       log.info('configuration changed; new calls get new connections')
       supervisor.reset()
       profile = undefined
@@ -237,6 +251,12 @@ export function createServer(options: ServerOptions): Server {
 
 /** Settings that apply at once; a running connection depends on all the others. */
 const LIVE: ReadonlySet<string> = new Set('name description enabled tenants tags timeout maxTimeout startTimeout idleStop healthInterval tools'.split(' ')) // prettier-ignore
+
+/** Whose connection it is that can be asked something, or tells its caller's own. */
+function ownersOf(asker: Asker, tokens: UpstreamTokens): readonly string[] {
+  const owner = tokens.owner(asker)
+  return owner === undefined ? [asker.principal] : [asker.principal, owner]
+}
 
 function launchOf(config: ServerConfig): string {
   return JSON.stringify(Object.entries(config).filter(([key]) => !LIVE.has(key)))

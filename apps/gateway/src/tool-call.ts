@@ -17,8 +17,8 @@ export async function callTool(
   const params = { name, arguments: args, _meta: modernMeta({ name: context.caller.id, version: '1' }) }
   const message: JsonRpcRequest = { jsonrpc: '2.0', id: context.requestId, method: 'tools/call', params }
   const forward = async (granted: JsonRpcRequest) => {
-    const headers = await server.mirrorHeaders(granted)
-    return server.request(granted, context.principal, { signal, headers })
+    const headers = await server.mirrorHeaders(granted, context)
+    return server.request(granted, context, { signal, headers })
   }
   const exchange = onCall({ ...context, message, sent: () => message, server: server.id, forward }, pipeline)
   const { result, error } = await responseOf(exchange).catch(withoutName)

@@ -9,6 +9,8 @@ const blocks = Array.from(readme.matchAll(/```yaml\n([^]*?)```/g), ([, text = ''
 const env = {
   GITHUB_TOKEN: 'x',
   SEARCH_TOKEN: 'x',
+  WIKI_CLIENT_SECRET: 'x',
+  CRM_CLIENT_SECRET: 'x',
   AUDIT_DSN: 'postgres://u:p@h/d',
   HOOK_SECRET: 'a secret of at least 32 characters',
 }

@@ -17,7 +17,7 @@ export type JsonRequest = {
   readonly form?: URLSearchParams | undefined
 }
 
-export type JsonReply = { readonly status: number; readonly body: unknown }
+export type JsonReply = { readonly status: number; readonly headers: Headers; readonly body: unknown }
 
 /** @throws Error when there is no answer, or too long a one; `body` is undefined when it is not JSON. */
 export async function fetchJson(request: JsonRequest): Promise<JsonReply> {
@@ -31,7 +31,7 @@ export async function fetchJson(request: JsonRequest): Promise<JsonReply> {
     ...(form && { body: form }),
   })
   const text = await readText(response, request.maxBytes)
-  return { status: response.status, body: parse(text) }
+  return { status: response.status, headers: response.headers, body: parse(text) }
 }
 
 /**

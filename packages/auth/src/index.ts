@@ -26,7 +26,13 @@ export {
 } from './schemes/session-token.ts'
 export { requireScopes, type ScopeOptions } from './scopes.ts'
 export { createClientCredentials, type ClientCredentialsOptions } from './upstream/client-credentials.ts'
-export type { ClientAuthentication, TokenEndpointOptions, UpstreamToken } from './upstream/token-endpoint.ts'
+export type {
+  ClientAuthentication,
+  TokenEndpoint,
+  TokenEndpointOptions,
+  UpstreamToken,
+} from './upstream/token-endpoint.ts'
+export { discoverTokenEndpoint, type TokenEndpointDiscoveryOptions } from './upstream/token-endpoint-discovery.ts'
 export { createTokenExchange, type TokenExchangeOptions } from './upstream/token-exchange.ts'
 export {
   createTokenSource,

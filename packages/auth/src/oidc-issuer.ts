@@ -7,6 +7,7 @@
 import { createLocalJWKSet, errors, type CryptoKey, type JSONWebKeySet, type JWSHeaderParameters } from 'jose'
 import { AuthError } from './errors.ts'
 import { checkHttpsUrl, fetchJson, type Fetch } from './fetch-json.ts'
+import { readIssuerMetadata } from './issuer-metadata.ts'
 
 export type IssuerKeysOptions = {
   readonly issuer: string
@@ -104,43 +105,11 @@ function unknownKey(): AuthError {
 }
 
 async function load(options: IssuerKeysOptions): Promise<KeySet['find']> {
-  const jwksUri = options.jwksUri ?? (await discover(options))
+  const jwksUri = options.jwksUri ?? (await readIssuerMetadata(options.issuer, 'jwks_uri', (url) => get(url, options)))
   const { href } = checkHttpsUrl(jwksUri, 'the jwks_uri', options.allowLoopback)
   const { status, body } = await get(href, options)
   if (status !== 200) throw new Error(`the JWKS was answered with status ${status}`)
   return createLocalJWKSet(body as JSONWebKeySet)
-}
-
-/** Every known place is asked, because which one an issuer has cannot be seen from its name. */
-async function discover(options: IssuerKeysOptions): Promise<string> {
-  const { issuer } = options
-  let problem = new Error('no metadata')
-  for (const url of metadataUrls(issuer)) {
-    try {
-      const { status, body } = await get(url, options)
-      if (status !== 200) throw new Error(`the metadata was answered with status ${status}`)
-      const metadata = (body ?? {}) as { readonly issuer?: unknown; readonly jwks_uri?: unknown }
-      // Discovery §4.3, RFC 8414 §3.3: identical, else another issuer's keys would count as this one's.
-      if (metadata.issuer !== issuer) throw new Error('the metadata is that of another issuer')
-      if (typeof metadata.jwks_uri !== 'string') throw new Error('the metadata has no jwks_uri')
-      return metadata.jwks_uri
-    } catch (error) {
-      problem = error as Error
-    }
-  }
-  throw problem
-}
-
-/** The order of the MCP specification, "Authorization Server Metadata Discovery". */
-function metadataUrls(issuer: string): string[] {
-  const { origin, pathname } = new URL(issuer)
-  const path = pathname.replace(/\/$/, '')
-  const urls = [
-    `${origin}/.well-known/oauth-authorization-server${path}`,
-    `${origin}/.well-known/openid-configuration${path}`,
-    `${origin}${path}/.well-known/openid-configuration`,
-  ]
-  return [...new Set(urls)]
 }
 
 function get(url: string, { fetch, timeoutMs }: IssuerKeysOptions): ReturnType<typeof fetchJson> {

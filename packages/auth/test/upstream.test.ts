@@ -5,6 +5,7 @@ import {
   createClientCredentials,
   createTokenExchange,
   createTokenSource,
+  discoverTokenEndpoint,
   type Caller,
   type ClientAuthentication,
   type TokenExchangeOptions,
@@ -12,6 +13,7 @@ import {
 } from '@mcp-gateway/auth'
 import { decodeJwt, decodeProtectedHeader, generateKeyPair, jwtVerify } from 'jose'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
+import { startGateway } from './support/gateway.ts'
 import { close, SECRET, startIssuer, TOKEN_TTL_MS } from './support/issuer.ts'
 
 const alice: Caller = {
@@ -42,8 +44,30 @@ test('client credentials at a real provider', async () => {
     expect(two).toBe(one)
     expect(decodeJwt(one.token)).toMatchObject({ aud: 'https://crm.example/mcp', scope: 'mcp:read' })
     expect(Math.abs(one.expiresAt - Date.now() - TOKEN_TTL_MS)).toBeLessThan(10_000)
-    source.forget()
-    expect(await source.token()).not.toEqual(one)
+    source.forget(one.token)
+    const next = await source.token()
+    expect(next).not.toEqual(one)
+    source.forget(one.token)
+    expect(await source.token()).toBe(next)
+  }
+})
+
+test('token exchange at a real provider, which is found by its name or by the server', async () => {
+  await using idp = await startIssuer()
+  const mine = await idp.token('https://gw.example/mcp', 'mcp:read', 'robot')
+  await using server = await startGateway({ authorizationServer: idp.issuer, schemes: () => [] })
+  const found = [{ issuer: idp.issuer, server: 'https://crm.example/mcp' }, { server: server.resource }]
+  for (const where of found) {
+    const source = createTokenExchange({
+      tokenEndpoint: discoverTokenEndpoint({ ...where, allowLoopback: true }),
+      client: { method: 'client_secret_basic', clientId: 'gateway', clientSecret: SECRET },
+      resource: 'https://crm.example/mcp',
+      allowLoopback: true,
+    })
+    const { token } = await source.token({ subject: { caller: { ...alice, expiresAt: undefined }, token: mine } })
+    expect(decodeJwt(token)).toMatchObject({ aud: 'https://crm.example/mcp', sub: 'robot', client_id: 'gateway' })
+    const forged = source.token({ subject: { caller: { ...alice, expiresAt: undefined }, token: `${mine}x` } })
+    await expect(forged).rejects.toMatchObject({ code: 'AUTH_UPSTREAM_REFUSED', message: expect.stringContaining('invalid_grant') }) // prettier-ignore
   }
 })
 
@@ -160,13 +184,16 @@ describe('at a token endpoint', () => {
     ['a token that is no bearer', 200, { access_token: 'a', token_type: 'N_A' }, 'AUTH_UPSTREAM_REFUSED'],
     ['no JSON', 200, '<html>', 'AUTH_UPSTREAM_REFUSED'],
     ['too much', 200, 'x'.repeat(70_000), 'AUTH_UPSTREAM_UNAVAILABLE'],
-  ])('%s: a coded error that repeats nothing, and the next call asks again', async (_, status, body, code) => {
+  ])('%s: a coded error that repeats nothing; after a second a call asks again', async (_, status, body, code) => {
     answer = { status, body }
     const source = open()
     const failed: unknown = await source.token({ subject }).catch((error: unknown) => error)
     expect(codeOf(failed)).toBe(code)
     expect(String(failed)).not.toMatch(/client-token|hush/)
     answer = { status: 200, body: { access_token: 'good', token_type: 'Bearer' } }
+    await expect(source.token({ subject })).rejects.toBe(failed)
+    expect(seen).toHaveLength(1)
+    now += 1000
     expect(await source.token({ subject })).toEqual({ token: 'good', expiresAt: now + 60_000 })
   })
 

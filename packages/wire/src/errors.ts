@@ -28,6 +28,8 @@ export type WireErrorCode =
   | 'WIRE_NOT_SENT'
   | 'WIRE_UPSTREAM_TIMEOUT'
   | 'WIRE_UPSTREAM_REFUSED'
+  | 'WIRE_UPSTREAM_UNAUTHORIZED'
+  | 'WIRE_UPSTREAM_CREDENTIALS'
   | 'WIRE_UPSTREAM_PROTOCOL'
   | 'WIRE_BUFFER_FULL'
   | 'WIRE_CANCELLED'
@@ -84,6 +86,9 @@ export const wireReplies: Readonly<Record<WireErrorCode, Reply>> = {
   WIRE_NOT_SENT: { status: 502, rpcCode: -32603 },
   WIRE_UPSTREAM_TIMEOUT: { status: 504, rpcCode: -32603 },
   WIRE_UPSTREAM_REFUSED: { status: 502, rpcCode: -32603 },
+  // Never a 401: the client would take it for a refusal of its own credentials and throw them away.
+  WIRE_UPSTREAM_UNAUTHORIZED: { status: 502, rpcCode: -32603 },
+  WIRE_UPSTREAM_CREDENTIALS: { status: 503, rpcCode: -32603 },
   WIRE_UPSTREAM_PROTOCOL: { status: 502, rpcCode: -32603 },
   WIRE_BUFFER_FULL: { status: 503, rpcCode: -32603 },
   WIRE_CANCELLED: { status: 499, rpcCode: -32800 },

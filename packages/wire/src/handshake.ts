@@ -61,7 +61,8 @@ async function discover(upstream: Upstream, options: HandshakeOptions): Promise<
     // It names a version of ours in the very refusal of it: it may have been another request's, so once more.
     if (response.error?.code === UNSUPPORTED_VERSION && namesOurs(response.error)) response = await ask()
   } catch (error) {
-    if (options.signal?.aborted === true) throw error
+    // Asked for another way, the server would not take the same credentials either.
+    if (options.signal?.aborted === true || isAboutCredentials(error)) throw error
     // Silence and refusals are how legacy servers take the probe; a process that died of it is reported by what follows.
     return undefined
   }
@@ -74,6 +75,12 @@ async function discover(upstream: Upstream, options: HandshakeOptions): Promise<
 }
 
 const UNSUPPORTED_VERSION = -32022
+
+/** The server does not know us, or we have nothing to show it. */
+export function isAboutCredentials(error: unknown): error is WireError {
+  if (!(error instanceof WireError)) return false
+  return error.code === 'WIRE_UPSTREAM_UNAUTHORIZED' || error.code === 'WIRE_UPSTREAM_CREDENTIALS'
+}
 
 function namesOurs({ data }: JsonRpcErrorObject): boolean {
   const supported = isObject(data) ? data['supported'] : undefined

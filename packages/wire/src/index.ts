@@ -48,9 +48,10 @@ export { createCorrelator, type Correlator, type CorrelatorOptions, type Request
 export { defaultUpstreamLimits, type Transport, type Upstream, type UpstreamEvents, type UpstreamLimits } from './upstream.ts' // prettier-ignore
 export { createStdioUpstream, type StdioUpstreamOptions } from './upstreams/stdio.ts'
 export { createHttpUpstream, type HttpUpstreamOptions } from './upstreams/http.ts'
+export type { Credentials } from './upstreams/http-client.ts'
 export { createSseUpstream, type SseUpstreamOptions } from './upstreams/sse.ts'
 export { baseEnvironment, killAllGroups, type ChildOptions } from './process-group.ts'
-export { handshake, modernMeta, outcome, type ClientInfo, type HandshakeOptions, type ServerProfile } from './handshake.ts' // prettier-ignore
+export { handshake, isAboutCredentials, modernMeta, outcome, type ClientInfo, type HandshakeOptions, type ServerProfile } from './handshake.ts' // prettier-ignore
 export { openConnection, type Connection, type Listener } from './connection.ts'
 export { isUnsent, untilSent } from './resend.ts'
 export { createSharedSession, type Member, type MemberEvents, type SharedSession } from './shared-session.ts'

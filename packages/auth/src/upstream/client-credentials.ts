@@ -2,7 +2,7 @@
 import { createTokenEndpoint, type TokenEndpointOptions } from './token-endpoint.ts'
 import { createTokenSource, type TokenSource, type TokenSourceOptions } from './token-source.ts'
 
-export type ClientCredentialsOptions = TokenEndpointOptions & Pick<TokenSourceOptions, 'marginMs'>
+export type ClientCredentialsOptions = TokenEndpointOptions & Pick<TokenSourceOptions, 'marginMs' | 'retryAfterMs'>
 
 /** @throws TypeError when the token endpoint is not https, or the client has nothing to show */
 export function createClientCredentials(options: ClientCredentialsOptions): TokenSource {
@@ -12,6 +12,6 @@ export function createClientCredentials(options: ClientCredentialsOptions): Toke
   const source = createTokenSource({ ...options, request: () => endpoint({ grant_type: 'client_credentials' }) })
   return {
     token: ({ signal } = {}) => source.token({ signal }),
-    forget: () => source.forget(),
+    forget: (refused) => source.forget(refused),
   }
 }

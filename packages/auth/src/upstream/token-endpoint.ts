@@ -1,5 +1,5 @@
 /** One request to a token endpoint (RFC 6749 §3.2), as the client that an operator has registered there. */
-import { randomUUID } from 'node:crypto'
+import { randomUUID, type KeyObject } from 'node:crypto'
 import { SignJWT, type CryptoKey } from 'jose'
 import { AuthError } from '../errors.ts'
 import { checkHttpsUrl, fetchJson, type Fetch, type JsonReply } from '../fetch-json.ts'
@@ -15,16 +15,23 @@ export type ClientAuthentication =
   | {
       readonly method: 'private_key_jwt'
       readonly clientId: string
-      readonly privateKey: CryptoKey
+      readonly privateKey: CryptoKey | KeyObject
       /** As `ES256`. */
       readonly algorithm: string
       readonly keyId?: string | undefined
-      /** The authorization server's issuer. @default the token endpoint */
+      /** The authorization server's issuer. @default the one that was found, or the token endpoint */
       readonly audience?: string | undefined
     }
 
+export type TokenEndpoint = {
+  readonly url: string
+  /** Of the authorization server, where it is known: what a signed assertion is addressed to. */
+  readonly issuer?: string | undefined
+}
+
 export type TokenEndpointOptions = {
-  readonly tokenEndpoint: string
+  /** Its URL, or how to find it (`discoverTokenEndpoint`). */
+  readonly tokenEndpoint: string | (() => Promise<TokenEndpoint>)
   readonly client: ClientAuthentication
   readonly scopes?: readonly string[] | undefined
   /** RFC 8707: the server that the token is for. */
@@ -58,10 +65,11 @@ export function createTokenEndpoint(
   options: TokenEndpointOptions,
 ): (grant: Readonly<Record<string, string>>) => Promise<UpstreamToken> {
   const { client, scopes, resource, audience, fetch = globalThis.fetch, clock = Date.now, timeoutMs = 10_000 } = options
-  const { href } = checkHttpsUrl(options.tokenEndpoint, 'the token endpoint', options.allowLoopback ?? false)
+  const find = finder(options)
   return async (grant) => {
+    const { url: href, issuer } = await find()
     const askedAt = clock()
-    const { headers, fields } = await authenticate(client, href, askedAt)
+    const { headers, fields } = await authenticate(client, issuer ?? href, askedAt)
     const form = new URLSearchParams({
       ...grant,
       ...(scopes !== undefined && scopes.length > 0 && { scope: scopes.join(' ') }),
@@ -80,16 +88,22 @@ export function createTokenEndpoint(
   }
 }
 
+function finder({ tokenEndpoint, allowLoopback = false }: TokenEndpointOptions): () => Promise<TokenEndpoint> {
+  if (typeof tokenEndpoint === 'function') return tokenEndpoint
+  const { href: url } = checkHttpsUrl(tokenEndpoint, 'the token endpoint', allowLoopback)
+  return async () => ({ url })
+}
+
 async function authenticate(
   client: ClientAuthentication,
-  tokenEndpoint: string,
+  addressee: string,
   now: number,
 ): Promise<{ headers: Record<string, string>; fields: Record<string, string> }> {
   const { clientId } = client
   if (client.method === 'none') return { headers: {}, fields: { client_id: clientId } }
   if (client.method === 'private_key_jwt') {
     const type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
-    const assertion = await signAssertion(client, tokenEndpoint, now)
+    const assertion = await signAssertion(client, addressee, now)
     return { headers: {}, fields: { client_id: clientId, client_assertion_type: type, client_assertion: assertion } }
   }
   if (client.method === 'client_secret_post') {
@@ -103,14 +117,14 @@ async function authenticate(
 /** RFC 7523 §3. */
 function signAssertion(
   client: ClientAuthentication & { readonly method: 'private_key_jwt' },
-  tokenEndpoint: string,
+  addressee: string,
   now: number,
 ): Promise<string> {
   return new SignJWT()
     .setProtectedHeader({ alg: client.algorithm, ...(client.keyId !== undefined && { kid: client.keyId }) })
     .setIssuer(client.clientId)
     .setSubject(client.clientId)
-    .setAudience(client.audience ?? tokenEndpoint)
+    .setAudience(client.audience ?? addressee)
     .setJti(randomUUID())
     .setIssuedAt(Math.floor(now / 1000))
     .setExpirationTime(Math.floor((now + ASSERTION_TTL_MS) / 1000))

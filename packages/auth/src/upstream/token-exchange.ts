@@ -8,7 +8,7 @@ import { createTokenEndpoint, type TokenEndpointOptions } from './token-endpoint
 import { createTokenSource, type TokenSource, type TokenSourceOptions } from './token-source.ts'
 
 export type TokenExchangeOptions = TokenEndpointOptions &
-  Pick<TokenSourceOptions, 'marginMs' | 'maxSubjects'> & {
+  Pick<TokenSourceOptions, 'marginMs' | 'maxSubjects' | 'retryAfterMs'> & {
     /** @default urn:ietf:params:oauth:token-type:access_token */
     readonly requestedTokenType?: string | undefined
   }
@@ -17,7 +17,7 @@ const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
 
 /** @throws TypeError when the token endpoint is not https */
 export function createTokenExchange(options: TokenExchangeOptions): TokenSource {
-  const { requestedTokenType = ACCESS_TOKEN } = options
+  const { requestedTokenType = ACCESS_TOKEN, clock = Date.now } = options
   const endpoint = createTokenEndpoint(options)
   return createTokenSource({
     ...options,
@@ -25,6 +25,9 @@ export function createTokenExchange(options: TokenExchangeOptions): TokenSource 
     request: async (subject) => {
       if (subject?.caller.scheme !== 'jwt') {
         throw new AuthError('AUTH_UPSTREAM_SUBJECT_MISSING', 'this server takes callers with a token of an issuer')
+      }
+      if ((subject.caller.expiresAt ?? Infinity) <= clock()) {
+        throw new AuthError('AUTH_UPSTREAM_SUBJECT_MISSING', "the caller's token has ended meanwhile")
       }
       return endpoint({
         grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',

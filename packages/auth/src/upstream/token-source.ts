@@ -15,8 +15,8 @@ export type TokenRequest = { readonly subject?: TokenSubject | undefined; readon
 export interface TokenSource {
   /** @throws AuthError AUTH_UPSTREAM_UNAVAILABLE, AUTH_UPSTREAM_REFUSED, AUTH_UPSTREAM_SUBJECT_MISSING */
   readonly token: (request?: TokenRequest) => Promise<UpstreamToken>
-  /** After the server has refused the token: the next one is fetched. */
-  readonly forget: (subject?: TokenSubject) => void
+  /** After the server has refused this token: the next one is fetched. A newer one, which somebody else has fetched, stays. */
+  readonly forget: (refused: string, subject?: TokenSubject) => void
 }
 
 export type TokenSourceOptions = {
@@ -26,23 +26,27 @@ export type TokenSourceOptions = {
   readonly marginMs?: number | undefined
   /** Subjects remembered at a time; the one not asked for the longest is forgotten. @default 1000 */
   readonly maxSubjects?: number | undefined
+  /** After a failure, how long its subject is told the same without asking again. @default 1 s */
+  readonly retryAfterMs?: number | undefined
 }
 
-type Entry = { readonly pending: Promise<UpstreamToken>; usableUntil: number }
+type Entry = { readonly pending: Promise<UpstreamToken>; usableUntil: number; token?: string }
 
 export function createTokenSource(options: TokenSourceOptions): TokenSource {
-  const { request, clock = Date.now, marginMs = 30_000, maxSubjects = 1000 } = options
+  const { request, clock = Date.now, marginMs = 30_000, maxSubjects = 1000, retryAfterMs = 1000 } = options
   const entries = new Map<string, Entry>()
 
-  const start = (key: string, subject: TokenSubject | undefined): Entry => {
+  const start = (subject: TokenSubject | undefined): Entry => {
     const entry: Entry = { pending: request(subject), usableUntil: Infinity }
     entry.pending.then(
-      ({ expiresAt }) => {
+      ({ token, expiresAt }) => {
+        entry.token = token
         // A caller's token may end before the one that was got for it, and with it the right to use that.
         entry.usableUntil = Math.min(expiresAt, subject?.caller.expiresAt ?? Infinity) - marginMs
       },
       () => {
-        if (entries.get(key) === entry) entries.delete(key)
+        // An endpoint that is down, or says no, is not asked anew by every call.
+        entry.usableUntil = clock() + retryAfterMs
       },
     )
     return entry
@@ -53,15 +57,16 @@ export function createTokenSource(options: TokenSourceOptions): TokenSource {
       signal?.throwIfAborted()
       const key = keyOf(subject)
       const known = entries.get(key)
-      const entry = known !== undefined && clock() < known.usableUntil ? known : start(key, subject)
+      const entry = known !== undefined && clock() < known.usableUntil ? known : start(subject)
       entries.delete(key)
       entries.set(key, entry)
       const [oldest] = entries.keys()
       if (entries.size > maxSubjects && oldest !== undefined) entries.delete(oldest)
       return until(entry.pending, signal)
     },
-    forget(subject) {
-      entries.delete(keyOf(subject))
+    forget(refused, subject) {
+      const key = keyOf(subject)
+      if (entries.get(key)?.token === refused) entries.delete(key)
     },
   }
 }

@@ -1,8 +1,8 @@
 /** A real OpenID provider on loopback, whose keys can be changed while it runs. */
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { exportJWK, generateKeyPair } from 'jose'
-import { Provider, type Configuration, type JWK } from 'oidc-provider'
+import { createLocalJWKSet, exportJWK, generateKeyPair, jwtVerify } from 'jose'
+import { errors, Provider, type Configuration, type JWK, type TokenEndpointGrantContext } from 'oidc-provider'
 
 export type Issuer = AsyncDisposable & {
   readonly issuer: string
@@ -12,8 +12,12 @@ export type Issuer = AsyncDisposable & {
   readonly rotate: () => Promise<void>
   /** Its public keys, as anybody can read them. */
   readonly publicKeys: () => Promise<readonly JWK[]>
-  /** A token by client credentials. */
-  readonly token: (resource: string, scope?: string) => Promise<string>
+  /** A token by client credentials, of `machine` or `robot`. */
+  readonly token: (resource: string, scope?: string, clientId?: string) => Promise<string>
+  /** How often its token endpoint was asked. */
+  readonly tokenRequests: () => number
+  /** How long the tokens given out from now on last. */
+  readonly setTtl: (ttlMs: number) => void
   /** Answers nothing but 503, or again as it should. */
   readonly setDown: (isDown: boolean) => void
 }
@@ -22,17 +26,23 @@ export type Issuer = AsyncDisposable & {
 export const REDIRECT = 'http://127.0.0.1:9/callback'
 export const SECRET = 'machine-secret-machine-secret-machine-secret'
 export const TOKEN_TTL_MS = 300_000
+const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
+
+type Settings = { ttlMs: number }
 
 export async function startIssuer(): Promise<Issuer> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  let provider = await createProvider(issuer)
+  const settings: Settings = { ttlMs: TOKEN_TTL_MS }
+  let provider = await createProvider(issuer, settings)
+  let tokenRequests = 0
   let fetches = 0
   let isDown = false
   server.on('request', (request, response) => {
     const path = request.url ?? '/'
     if (path === '/jwks') fetches += 1
+    if (path === '/token') tokenRequests += 1
     if (isDown) {
       response.writeHead(503).end()
     } else if (path.startsWith('/interaction/')) {
@@ -47,10 +57,14 @@ export async function startIssuer(): Promise<Issuer> {
     issuer,
     jwksFetches: () => fetches,
     async rotate() {
-      provider = await createProvider(issuer)
+      provider = await createProvider(issuer, settings)
     },
     publicKeys,
-    token: (resource, scope = 'mcp:read') => requestToken(issuer, resource, scope),
+    token: (resource, scope = 'mcp:read', clientId = 'machine') => requestToken(issuer, resource, scope, clientId),
+    tokenRequests: () => tokenRequests,
+    setTtl(ttlMs) {
+      settings.ttlMs = ttlMs
+    },
     setDown(value) {
       isDown = value
     },
@@ -65,10 +79,10 @@ export async function close(server: Server): Promise<void> {
   await new Promise<void>((resolve) => server.close(() => resolve()))
 }
 
-async function requestToken(issuer: string, resource: string, scope: string): Promise<string> {
+async function requestToken(issuer: string, resource: string, scope: string, clientId: string): Promise<string> {
   const reply = await fetch(`${issuer}/token`, {
     method: 'POST',
-    headers: { authorization: `Basic ${Buffer.from(`machine:${SECRET}`).toString('base64')}` },
+    headers: { authorization: `Basic ${Buffer.from(`${clientId}:${SECRET}`).toString('base64')}` },
     body: new URLSearchParams({ grant_type: 'client_credentials', resource, scope }),
   })
   const { access_token: token } = (await reply.json()) as { access_token?: string }
@@ -76,25 +90,59 @@ async function requestToken(issuer: string, resource: string, scope: string): Pr
   return token
 }
 
-async function createProvider(issuer: string): Promise<Provider> {
+async function createProvider(issuer: string, settings: Settings): Promise<Provider> {
   const keys = await Promise.all(
     ['RS256', 'ES256'].map(async (alg) => {
-      const { privateKey } = await generateKeyPair(alg, { extractable: true })
-      return { ...(await exportJWK(privateKey)), alg, use: 'sig', kid: crypto.randomUUID() }
+      const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true })
+      const named = { alg, use: 'sig', kid: crypto.randomUUID() }
+      return {
+        secret: { ...(await exportJWK(privateKey)), ...named },
+        open: { ...(await exportJWK(publicKey)), ...named },
+      }
     }),
   )
-  return new Provider(issuer, { ...configuration, jwks: { keys } })
+  const provider = new Provider(issuer, {
+    ...configurationOf(settings),
+    jwks: { keys: keys.map(({ secret }) => secret) },
+  })
+  addExchange(provider, createLocalJWKSet({ keys: keys.map(({ open }) => open) }), settings)
+  return provider
 }
 
-const configuration: Configuration = {
+/** RFC 8693 §2, as far as the gateway uses it: somebody's token for one of theirs at another resource. */
+function addExchange(provider: Provider, keys: ReturnType<typeof createLocalJWKSet>, settings: Settings): void {
+  const names = ['subject_token', 'subject_token_type', 'requested_token_type', 'resource', 'scope', 'audience']
+  const exchange = async (context: TokenEndpointGrantContext<Params>): Promise<void> => {
+    const { client, params } = context.oidc
+    const { subject_token: given = '', resource = '', scope } = params
+    const subject = await jwtVerify(given, keys, { issuer: provider.issuer }).catch(() => undefined)
+    if (subject === undefined) throw new errors.InvalidGrant('the subject token is not good')
+    const accountId = String(subject.payload.sub)
+    const grantId = await new provider.Grant({ accountId, clientId: client.clientId }).save()
+    const token = new provider.AccessToken({ accountId, client, scope, gty: EXCHANGE, grantId })
+    token.resourceServer = new provider.ResourceServer(resource, resourceServer(resource, settings))
+    context.body = { access_token: await token.save(), token_type: 'Bearer', expires_in: token.expiration }
+  }
+  provider.registerGrantType<Params>(EXCHANGE, exchange, names)
+}
+
+type Params = { readonly subject_token?: string; readonly resource?: string; readonly scope?: string }
+
+const resourceServer = (resource: string, { ttlMs }: Settings) => ({
+  scope: 'mcp:read mcp:write',
+  audience: resource,
+  accessTokenFormat: 'jwt' as const,
+  accessTokenTTL: ttlMs / 1000,
+  jwt: { sign: { alg: 'RS256' as const } },
+})
+
+const machine = { client_secret: SECRET, redirect_uris: [], response_types: [] }
+
+const configurationOf = (settings: Settings): Configuration => ({
   clients: [
-    {
-      client_id: 'machine',
-      client_secret: SECRET,
-      grant_types: ['client_credentials'],
-      redirect_uris: [],
-      response_types: [],
-    },
+    { ...machine, client_id: 'machine', grant_types: ['client_credentials'] },
+    { ...machine, client_id: 'robot', grant_types: ['client_credentials'] },
+    { ...machine, client_id: 'gateway', grant_types: ['client_credentials', EXCHANGE] },
     // Registered by hand: registering itself, the SDK's client names the scopes of its first request, and this provider
     // then refuses it any others, so that it could never step up.
     {
@@ -111,20 +159,14 @@ const configuration: Configuration = {
     resourceIndicators: {
       enabled: true,
       useGrantedResource: () => true,
-      getResourceServerInfo: (_, resource) => ({
-        scope: 'mcp:read mcp:write',
-        audience: resource,
-        accessTokenFormat: 'jwt',
-        accessTokenTTL: TOKEN_TTL_MS / 1000,
-        jwt: { sign: { alg: 'RS256' } },
-      }),
+      getResourceServerInfo: (_, resource) => resourceServer(resource, settings),
     },
   },
   scopes: ['openid', 'offline_access', 'mcp:read', 'mcp:write'],
   findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
   extraTokenClaims: () => ({ customer_id: 'c-1', tenant: 'acme', realm_access: { roles: ['reader', 'writer'] } }),
   interactions: { url: (_, { uid }) => `/interaction/${uid}` },
-}
+})
 
 /** A person who is alice and agrees to everything. */
 async function agree(

@@ -18,12 +18,35 @@ export type HttpSend = {
   readonly url?: string
 }
 
-export type HttpClient = { send(request: HttpSend): Promise<HttpReply>; close(): Promise<void> }
+/** What is sent as `Authorization` and may change while the connection lives. */
+export type Credentials = {
+  /** The header's whole value, `Bearer …`. Rejects when there is none to be had, or `signal` is aborted. */
+  get(signal: AbortSignal): Promise<string>
+  /** The server has answered 401 to this value: `get` should find another. */
+  refused(value: string): void
+}
+
+export type HttpClient = {
+  /**
+   * With credentials, a 401 is answered by one more attempt: it says that nothing of the request was done (RFC 9110 §15.5.2).
+   * Rejects with WIRE_UPSTREAM_CREDENTIALS when there are none.
+   */
+  send(request: HttpSend): Promise<HttpReply>
+  /** What a status of 400 and more becomes. Of `text`, which a careless server repeats the credentials in, these are left out. */
+  refusal(status: number, text: string): WireError
+  close(): Promise<void>
+}
 
 const CONNECT_TIMEOUT_MS = 10_000
 const MAX_CONNECTIONS = 256
+/** Of a refusal's body that is read so that its connection can be used again. */
+const MAX_REFUSAL_BYTES = 65_536
 
-export function createHttpClient(url: string, ownHeaders: Readonly<Record<string, string>>): HttpClient {
+export function createHttpClient(
+  url: string,
+  ownHeaders: Readonly<Record<string, string>>,
+  credentials?: Credentials,
+): HttpClient {
   // Loaded on first use: a gateway with stdio servers only starts without it.
   let agent: Promise<{ undici: typeof import('undici'); dispatcher: Dispatcher }> | undefined
   const open = async () => {
@@ -36,17 +59,47 @@ export function createHttpClient(url: string, ownHeaders: Readonly<Record<string
     })
     return { undici, dispatcher }
   }
+  const attempt = async ({ method, headers, body, signal, url: other }: HttpSend, authorization?: string) => {
+    const { undici, dispatcher } = await (agent ??= open())
+    // Redirects are not followed: what is in these headers is for this origin only.
+    return undici.request(other ?? url, {
+      dispatcher,
+      method,
+      headers: { ...ownHeaders, ...headers, ...(authorization !== undefined && { authorization }) },
+      signal,
+      ...(body !== undefined && { body }),
+    })
+  }
+  let last: string | undefined
+  const authorization = async (signal: AbortSignal): Promise<string | undefined> => {
+    try {
+      return (last = await credentials?.get(signal))
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      throw new WireError('WIRE_UPSTREAM_CREDENTIALS', `there are no credentials for the server: ${reason}`, { cause })
+    }
+  }
   return {
-    async send({ method, headers, body, signal, url: other }) {
-      const { undici, dispatcher } = await (agent ??= open())
-      const reply = await undici.request(other ?? url, {
-        dispatcher,
-        method,
-        headers: { ...ownHeaders, ...headers },
-        signal,
-        ...(body !== undefined && { body }),
-      })
+    async send(request) {
+      const value = credentials && (await authorization(request.signal))
+      let reply = await attempt(request, value)
+      if (reply.statusCode === 401 && credentials !== undefined && value !== undefined) {
+        await reply.body.dump({ limit: MAX_REFUSAL_BYTES, signal: request.signal })
+        credentials.refused(value)
+        reply = await attempt(request, await authorization(request.signal))
+      }
       return { status: reply.statusCode, headers: reply.headers, body: reply.body }
+    },
+    refusal(status, text) {
+      const data = { upstreamStatus: status }
+      // Without any of our own, a 401 is no more than a refusal: some servers say so to a method they don't know.
+      if (status === 401 && credentials !== undefined) {
+        const message = 'the server does not take the credentials of the gateway (HTTP 401)'
+        return new WireError('WIRE_UPSTREAM_UNAUTHORIZED', message, { data })
+      }
+      const token = last?.slice(last.indexOf(' ') + 1)
+      const said = (token === undefined ? text : text.replaceAll(token, '[REDACTED]')).slice(0, 200)
+      return new WireError('WIRE_UPSTREAM_REFUSED', `the server answered HTTP ${status}: ${said}`, { data })
     },
     async close() {
       if (agent !== undefined) await (await agent).dispatcher.destroy()

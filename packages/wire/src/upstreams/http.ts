@@ -26,12 +26,14 @@ import { parseUpstream } from '../parse.ts'
 import { readEvents } from '../sse.ts'
 import { defaultUpstreamLimits, loadOf, type Upstream, type UpstreamEvents, type UpstreamLimits } from '../upstream.ts'
 import { createCallClock, type CallClock } from './call-clock.ts'
-import { createHttpClient, readText, type HttpReply } from './http-client.ts'
+import { createHttpClient, readText, type Credentials, type HttpReply } from './http-client.ts'
 
 export type HttpUpstreamOptions = UpstreamEvents & {
   readonly url: string
   /** Sent with every request, e.g. the server's own `authorization`. */
   readonly headers?: Readonly<Record<string, string>>
+  /** An `authorization` that changes while the connection lives. */
+  readonly credentials?: Credentials | undefined
   readonly limits?: Partial<UpstreamLimits>
 }
 
@@ -48,7 +50,7 @@ const DEFAULT_RETRY_MS = 1000
 
 export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
   const limits = { ...defaultUpstreamLimits, ...options.limits }
-  const client = createHttpClient(options.url, options.headers ?? {})
+  const client = createHttpClient(options.url, options.headers ?? {}, options.credentials)
   const stop = new AbortController()
   const session: { id?: string; version?: string } = {}
   const running = new Set<Running>()
@@ -80,7 +82,8 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
       return await sent
     } catch (error) {
       // What comes next needs a new handshake; what runs may still end.
-      if (!signal.aborted) setClosed(`the server could not be reached: ${String(error)}`)
+      if (!signal.aborted && !(error instanceof WireError))
+        setClosed(`the server could not be reached: ${String(error)}`)
       throw error
     }
   }
@@ -89,7 +92,7 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
   const postOneWay = async (message: JsonRpcMessage): Promise<void> => {
     const reply = await post(message, stop.signal)
     const text = await readText(reply, limits.maxLineBytes)
-    if (reply.status >= 400) throw refused(reply.status, text)
+    if (reply.status >= 400) throw client.refusal(reply.status, text)
   }
 
   /** Reads a stream into the mailbox, reconnecting where the server gave us an event to continue from (2025-11-25, resumability). */
@@ -117,7 +120,7 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
         signal: stop.signal,
         headers: { accept: 'text/event-stream', ...sessionHeaders(), 'last-event-id': lastEventId },
       })
-      if (current.status !== 200) throw refused(current.status, await readText(current, limits.maxLineBytes))
+      if (current.status !== 200) throw client.refusal(current.status, await readText(current, limits.maxLineBytes))
     }
     throw new WireError('WIRE_UPSTREAM_CLOSED', 'the server ended the stream without an answer')
   }
@@ -143,6 +146,8 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
     if (outgoing.method === 'initialize' && typeof sessionId === 'string') session.id = sessionId
     if (isEventStream(reply)) return pump(reply, call)
     const text = await readText(reply, limits.maxLineBytes)
+    // Whatever its body says: it is about our credentials, and nothing that a client could mend with its own.
+    if (reply.status === 401 && options.credentials !== undefined) throw client.refusal(401, text)
     const answer = parseUpstream(text, limits.maxDepth)
     if (
       reply.status === 404 &&
@@ -150,11 +155,11 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
       outgoing.method !== 'initialize' &&
       answer?.['id'] == null
     ) {
-      const cause = refused(reply.status, text)
+      const cause = client.refusal(reply.status, text)
       setClosed("the server's session has expired")
       throw new WireError('WIRE_UPSTREAM_CLOSED', "the server's session has expired", { cause, data: cause.data ?? {} })
     }
-    if (answer === undefined || !isResponse(answer)) throw refused(reply.status, text)
+    if (answer === undefined || !isResponse(answer)) throw client.refusal(reply.status, text)
     settle(answer, call)
   }
 
@@ -282,12 +287,6 @@ function eraOfMessage(message: JsonRpcMessage): Era {
 
 function isEventStream(reply: HttpReply): boolean {
   return reply.status === 200 && String(reply.headers['content-type'] ?? '').startsWith('text/event-stream')
-}
-
-function refused(status: number, text: string): WireError {
-  return new WireError('WIRE_UPSTREAM_REFUSED', `the server answered HTTP ${status}: ${text.slice(0, 200)}`, {
-    data: { upstreamStatus: status },
-  })
 }
 
 function asWireError(error: unknown): WireError {
