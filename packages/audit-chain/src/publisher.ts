@@ -8,6 +8,7 @@ import { createChainVerifier, type ChainVerifier } from './chain.ts'
 import { formatCheckpoint, signCheckpoint, verifyCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { AuditError } from './errors.ts'
 import type { Finding } from './finding.ts'
+import type { MetaLog } from './meta-log.ts'
 import { parseSignature, verifySignatures, type VerifiedSignature } from './note.ts'
 import { waitFor } from './pause.ts'
 import { proveConsistency } from './prove.ts'
@@ -25,6 +26,11 @@ export type PublisherOptions = {
   readonly witnesses?: readonly Witness[]
   readonly anchors?: readonly Anchor[]
   /**
+   * Where each checkpoint is recorded, and what else is asked what was signed before. A meta-log that fails stops nothing:
+   * the failure is among the outcomes, and the next run records what is missing.
+   */
+  readonly meta?: MetaLog
+  /**
    * Whom earlier checkpoints may be signed by (after a change of keys, the old key too), and which cosignatures a checkpoint
    * needs to be published. @default the signer, and no witnesses
    */
@@ -37,7 +43,7 @@ export type Published = {
   readonly note: string
   /** False when nothing was appended since the last one. */
   readonly isNew: boolean
-  /** What each witness and anchor said: evidence, or why there is none. */
+  /** What each witness, anchor and the meta-log said: evidence, or why there is none. */
   readonly outcomes: readonly AnchorOutcome[]
 }
 
@@ -60,7 +66,7 @@ export type Publisher = {
 }
 
 export function createPublisher(options: PublisherOptions): Publisher {
-  const { store, signer, places = [], witnesses = [], anchors = [] } = options
+  const { store, signer, places = [], witnesses = [], anchors = [], meta } = options
   const origin = signer.verifierKey.name
   const policy = options.policy ?? trustLogs(signer.verifierKey.text)
   const chain = createChainVerifier({ origin })
@@ -79,20 +85,36 @@ export function createPublisher(options: PublisherOptions): Publisher {
       return undefined
     }
     const last = await store.lastCheckpoint(origin)
-    if (last?.size === checkpoint.size) return { checkpoint, note: last.note, isNew: false, outcomes: [] }
-    return await sign(checkpoint, signal)
+    const published =
+      last?.size === checkpoint.size
+        ? { checkpoint, note: last.note, isNew: false, outcomes: [] }
+        : await sign(checkpoint, signal)
+    // Also when nothing was signed: whoever signed it may have ended before it was recorded.
+    return { ...published, outcomes: [...published.outcomes, ...(await record(checkpoint))] }
   }
 
-  /** The last checkpoint of every place, verified: of the store too, which may be the older one. */
+  const record = async (checkpoint: Checkpoint): Promise<AnchorOutcome[]> => {
+    if (meta === undefined) return []
+    const outcome = await outcomeOf(meta.origin, async () => {
+      await meta.record(checkpoint)
+      return undefined
+    })
+    return [outcome]
+  }
+
+  /** The last checkpoint of every place, verified: of the store too, which may be the older one, and of the meta-log. */
   const readKnown = async (signal?: AbortSignal): Promise<Checkpoint[]> => {
     const notes = await Promise.all(places.map((place) => place.last(origin, signal)))
     notes.push((await store.lastCheckpoint(origin))?.note)
-    return notes.flatMap((note) => {
+    // One that cannot be read is told when it is written to.
+    const recorded = await meta?.last(origin).catch(() => undefined)
+    const known = notes.flatMap((note) => {
       if (note === undefined) return []
       const { checkpoint, findings } = verifyCheckpoint(note, { ...policy, isQuorum: () => true }, origin)
       if (checkpoint === undefined) throw refuse(findings)
       return [checkpoint]
     })
+    return recorded === undefined ? known : [...known, recorded.checkpoint]
   }
 
   const check = async (

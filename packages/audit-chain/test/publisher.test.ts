@@ -6,7 +6,6 @@ import { readdirSync } from 'node:fs'
 import {
   createCosigner,
   createFollower,
-  createMetaAnchor,
   createPublisher,
   createSigner,
   createTileServer,
@@ -390,23 +389,20 @@ describe('a log for each tenant', () => {
     const tenant = await createPublisher({
       store,
       signer: tenantSigner ?? signer,
-      anchors: [createMetaAnchor(set.meta)],
+      meta: set.meta,
     }).publish()
-    const evidence = JSON.parse(Buffer.from(tenant?.outcomes[0]?.evidence ?? []).toString()) as {
-      seq: number
-      log: string
-    }
-    expect(evidence.log).toBe(set.meta.origin)
+    expect(tenant?.outcomes).toEqual([{ name: set.meta.origin }])
+    const { seq } = (await set.meta.last(log.origin)) ?? expect.fail()
     const meta = await createPublisher({ store, signer: metaSigner ?? signer }).publish()
 
     const policy = trustLogs(...[tenantSigner, metaSigner].map((one) => one?.verifierKey.text ?? ''))
     const proof = formatTlogProof({ index: 7, proof: await log.proveInclusion(7, 20), checkpoint: tenant?.note ?? '' })
     const entry = verifyTlogProof(proof, (await log.entry(7)).leaf, policy, log.origin)
     expect(entry.findings).toEqual([])
-    const { leaf } = await set.meta.entry(evidence.seq)
+    const { leaf } = await set.meta.log.entry(seq)
     const metaProof = formatTlogProof({
-      index: evidence.seq,
-      proof: await set.meta.proveInclusion(evidence.seq, 1),
+      index: seq,
+      proof: await set.meta.log.proveInclusion(seq, 1),
       checkpoint: meta?.note ?? '',
     })
     expect(verifyTlogProof(metaProof, leaf, policy, set.meta.origin).findings).toEqual([])
