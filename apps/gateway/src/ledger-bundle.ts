@@ -25,8 +25,8 @@ export async function* bundleLedger(
   { withBodies, id, ...filter }: BundleOptions,
 ): AsyncGenerator<string> {
   const { log, keys } = reader
-  const signed = await keys.checkpoint()
   const seq = id === undefined ? undefined : await log.find(id)
+  const signed = seq === undefined ? await keys.checkpoint() : await keys.covering(seq)
   if (signed === undefined || (id !== undefined && (seq === undefined || seq >= signed.size)))
     throw new GatewayError('GATEWAY_UNKNOWN_ENTRY', 'there is no such entry in the audit log')
   yield canonicalize({ log: log.origin, v: 1 })

@@ -4,10 +4,11 @@ import { DatabaseSync } from 'node:sqlite'
 import { AuditError, openLog, type EraseRequest, type EraseResult } from '@mcp-gateway/audit-chain'
 import { createSqliteStore } from '@mcp-gateway/audit-chain/stores/sqlite'
 import { createLedgerKeys, type LedgerKeys } from './ledger-keys.ts'
+import { createLedgerMeta, openMeta, type LedgerMeta } from './ledger-meta.ts'
 import type { LedgerReader } from './ledger-rows.ts'
-import { openLedgerLog } from './ledger-store.ts'
+import { metaFileNear, openLedgerLog, regionOf } from './ledger-store.ts'
 
-export { auditFileOf, tenantFolder } from './ledger-store.ts'
+export { auditFileOf, metaFileOf, tenantFolder } from './ledger-store.ts'
 export { checkLedger } from './ledger-check.ts'
 export { bundleLedger, type BundleOptions } from './ledger-bundle.ts'
 export { exportCsv, type ExportOptions } from './ledger-export.ts'
@@ -17,11 +18,13 @@ export { queryLedger, type LedgerFilter, type LedgerPage } from './ledger-query.
 export type { LedgerReader, LedgerRow } from './ledger-rows.ts'
 export { createLedgerUsage, type LedgerSums, type UsageRow } from './ledger-usage.ts'
 
-export type LedgerFile = AsyncDisposable & LedgerReader & { readonly keys: LedgerKeys }
+export type LedgerFile = AsyncDisposable & LedgerReader & { readonly keys: LedgerKeys; readonly meta: LedgerMeta }
 
 export type LedgerPlace = {
   /** What is kept in files is beside it; and the log itself, without `postgres`. */
   readonly file: string
+  /** The file of the meta-log. @default the one beside the log, or above the folder of a tenant */
+  readonly meta?: string
   readonly postgres?: { readonly dsn: string; readonly database: string; readonly tenantId: string }
 }
 
@@ -33,10 +36,26 @@ export async function readLedger({ file, postgres }: LedgerPlace): Promise<Async
 }
 
 /** For what writes: checkpoints, proofs that need one, and erasing. The gateway may run meanwhile. */
-export async function openLedger({ file, postgres }: LedgerPlace): Promise<LedgerFile> {
-  if (postgres === undefined) return await openLedgerFile(file)
-  const reader = await readLedger({ file, postgres })
-  return { ...reader, keys: createLedgerKeys({ store: reader.store, origin: reader.log.origin, file }) }
+export async function openLedger({
+  file,
+  postgres,
+  meta: metaFile = metaFileNear(file),
+}: LedgerPlace): Promise<LedgerFile> {
+  if (postgres === undefined) return await openLedgerFile(file, metaFile)
+  const { findPostgresLog } = await import('./ledger-postgres.ts')
+  const found = await findPostgresLog(postgres, postgres.tenantId)
+  const { store, log } = found
+  const meta = createLedgerMeta({ open: found.openMeta, file: metaFile })
+  return {
+    store,
+    log,
+    meta,
+    keys: createLedgerKeys({ store, origin: log.origin, file, meta }),
+    async [Symbol.asyncDispose]() {
+      await meta[Symbol.asyncDispose]()
+      await found[Symbol.asyncDispose]()
+    },
+  }
 }
 
 /** Changes nothing in the file. @throws AuditError AUDIT_NOT_FOUND when there is no log in it */
@@ -59,15 +78,18 @@ export async function readLedgerFile(file: string): Promise<AsyncDisposable & Le
 }
 
 /** As `openLedger`. */
-export async function openLedgerFile(file: string): Promise<LedgerFile> {
+export async function openLedgerFile(file: string, metaFile: string = metaFileNear(file)): Promise<LedgerFile> {
   if (!existsSync(file)) throw new AuditError('AUDIT_NOT_FOUND', `there is no ${file}`)
   const opened = await openLedgerLog(file)
   const { store, log } = opened
+  const meta = createLedgerMeta({ open: () => openMeta(metaFile, regionOf(log.origin)), file: metaFile })
   return {
     store,
     log,
-    keys: createLedgerKeys({ store, origin: log.origin, file }),
+    meta,
+    keys: createLedgerKeys({ store, origin: log.origin, file, meta }),
     async [Symbol.asyncDispose]() {
+      await meta[Symbol.asyncDispose]()
       await log[Symbol.asyncDispose]()
       opened[Symbol.dispose]()
     },

@@ -39,6 +39,8 @@ export type MetaLog = AsyncDisposable & {
   readonly log: Omit<AuditLog, 'append' | 'erase'>
   /** The newest one of this log. @throws AuditError AUDIT_ENTRY_INVALID when an entry states none, and AUDIT_STORE_… */
   last(origin: string): Promise<RecordedCheckpoint | undefined>
+  /** Where the checkpoint of this size is recorded. */
+  find(origin: string, size: number): Promise<number | undefined>
   /**
    * Appends it, unless it is there; durable when it resolves. Sizes of a log only grow, also when several processes record.
    * @throws AuditError AUDIT_FORKED: another root is recorded for this size. AUDIT_STORE_BUSY: a larger size is recorded, so
@@ -122,6 +124,7 @@ export function createMetaLog({ store, origin, clock = Date.now, maxLogs = 100_0
         await catchUp()
         return newest.get(of)
       }),
+    find: (of, size) => log.find(metaEntryId(of, size)),
     record: (checkpoint) => inTurn(() => recordNow(checkpoint)),
     [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
   }

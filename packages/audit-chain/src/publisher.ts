@@ -29,7 +29,7 @@ export type PublisherOptions = {
    * Where each checkpoint is recorded, and what else is asked what was signed before. A meta-log that fails stops nothing:
    * the failure is among the outcomes, and the next run records what is missing.
    */
-  readonly meta?: MetaLog
+  readonly meta?: Pick<MetaLog, 'last' | 'record'>
   /**
    * Whom earlier checkpoints may be signed by (after a change of keys, the old key too), and which cosignatures a checkpoint
    * needs to be published. @default the signer, and no witnesses
@@ -47,6 +47,7 @@ export type Published = {
   readonly outcomes: readonly AnchorOutcome[]
 }
 
+/** `name` is that of the witness or anchor, and `meta-log`. */
 export type AnchorOutcome = { readonly name: string; readonly evidence?: Uint8Array; readonly error?: unknown }
 
 export type Publisher = {
@@ -64,6 +65,8 @@ export type Publisher = {
     readonly onPublished?: (published: Published) => void
   }): Promise<void>
 }
+
+const META_OUTCOME = 'meta-log'
 
 export function createPublisher(options: PublisherOptions): Publisher {
   const { store, signer, places = [], witnesses = [], anchors = [], meta } = options
@@ -95,7 +98,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   const record = async (checkpoint: Checkpoint): Promise<AnchorOutcome[]> => {
     if (meta === undefined) return []
-    const outcome = await outcomeOf(meta.origin, async () => {
+    const outcome = await outcomeOf(META_OUTCOME, async () => {
       await meta.record(checkpoint)
       return undefined
     })

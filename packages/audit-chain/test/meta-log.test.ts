@@ -53,6 +53,7 @@ describe('recording', () => {
     expect(readMetaEntry((await meta.log.entry(0)).leaf)).toEqual(checkpoint)
     expect((await meta.last(a))?.checkpoint).toEqual(checkpoint)
     expect(await meta.last(LOGS[1])).toBeUndefined()
+    expect([await meta.find(a, 3), await meta.find(a, 2)]).toEqual([0, undefined])
   })
 
   test('another root for a size, and a smaller size, are refused', async () => {
@@ -134,14 +135,14 @@ describe('a publisher with a meta-log', () => {
     const publisher = createPublisher({ store, signer: signerOf(a), meta })
     const first = await publisher.publish()
     // Signed all the same: the log's own checkpoints do not wait for it.
-    expect(first).toMatchObject({ isNew: true, outcomes: [{ name: META, error: expect.any(Error) }] })
+    expect(first).toMatchObject({ isNew: true, outcomes: [{ name: 'meta-log', error: expect.any(Error) }] })
     expect((await store.lastCheckpoint(a))?.size).toBe(3)
     expect((await meta.log.head()).size).toBe(0)
     isBroken = false
     const again = createPublisher({ store, signer: signerOf(a), meta: createMetaLog({ store, origin: META }) })
-    expect(await again.publish()).toMatchObject({ isNew: false, outcomes: [{ name: META }] })
+    expect(await again.publish()).toMatchObject({ isNew: false, outcomes: [{ name: 'meta-log' }] })
     expect((await meta.log.head()).size).toBe(1)
-    expect((await publisher.publish())?.outcomes).toEqual([{ name: META }])
+    expect((await publisher.publish())?.outcomes).toEqual([{ name: 'meta-log' }])
     expect((await meta.log.head()).size).toBe(1)
   })
 

@@ -391,7 +391,7 @@ describe('a log for each tenant', () => {
       signer: tenantSigner ?? signer,
       meta: set.meta,
     }).publish()
-    expect(tenant?.outcomes).toEqual([{ name: set.meta.origin }])
+    expect(tenant?.outcomes).toEqual([{ name: 'meta-log' }])
     const { seq } = (await set.meta.last(log.origin)) ?? expect.fail()
     const meta = await createPublisher({ store, signer: metaSigner ?? signer }).publish()
 
