@@ -1,7 +1,7 @@
 /** Which audit log is meant, and how what goes wrong with it is told. */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { auditFileOf, tenantFolder, type LedgerPlace } from '@mcp-gateway/gateway/ledger'
+import { auditFileOf, metaFileOf, tenantFolder, type LedgerPlace } from '@mcp-gateway/gateway/ledger'
 import { databaseOf, loadConfig, requireConfig } from './config-file.ts'
 import type { Context } from './context.ts'
 import { CliError } from './errors.ts'
@@ -12,7 +12,7 @@ export function auditPlace(context: Context, { file, tenant = 'default' }: Audit
   if (file !== undefined) return { file: resolve(context.cwd, file) }
   const configuration = requireConfig(context)
   const database = databaseOf(configuration)
-  const place = { file: auditFileOf(database, tenantFolder(tenant)) }
+  const place = { file: auditFileOf(database, tenantFolder(tenant)), meta: metaFileOf(database) }
   // A log in a file is read without the configuration: its variables need not be there, and it may be wrong.
   if (!readFileSync(configuration, 'utf8').includes('storage')) return place
   const { storage, dsn } = loadConfig(context).config.audit

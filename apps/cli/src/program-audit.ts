@@ -51,7 +51,9 @@ export function addAuditCommands(
     })
   audit
     .command('verify')
-    .description('check every entry; exit code 0 intact, 1 tampered, 2 could not check')
+    .description(
+      'check every entry, and every log against the meta-log; exit code 0 intact, 1 tampered, 2 could not check',
+    )
     .option('--checkpoint <file>', 'a checkpoint that was kept elsewhere', collect)
     .option(...FILE)
     .option(...TENANT)

@@ -14,6 +14,7 @@ import { createPostgresStore, POSTGRES_SCHEMA } from '@mcp-gateway/audit-chain/s
 import { DEFAULT_TENANT } from '@mcp-gateway/auth'
 import type { Sql } from 'postgres'
 import { GatewayError } from './errors.ts'
+import type { LogPlaces } from './ledger-meta-check.ts'
 import { readOrMake } from './ledger-secret.ts'
 import type { OpenedMeta } from './ledger-meta.ts'
 import {
@@ -102,6 +103,15 @@ export async function findPostgresLog({ dsn, database }: PostgresLogsOptions, te
     await end()
     throw error instanceof AuditError ? error : unusable(error)
   }
+}
+
+/** Every log of the database, to be compared with the meta-log. */
+export async function logsOf(store: AuditStore): Promise<LogPlaces> {
+  const origins: string[] = []
+  for (let page = await store.origins(); page.length > 0; page = await store.origins(page.at(-1)))
+    origins.push(...page.filter((origin) => origin.startsWith(PREFIX)))
+  const known = new Set(origins)
+  return { origins, unreadable: [], storeOf: async (origin) => (known.has(origin) ? store : undefined) }
 }
 
 type Connections = AsyncDisposable & { readonly sql: Sql; readonly store: AuditStore }

@@ -8,6 +8,7 @@ import { GatewayError } from './errors.ts'
 import { checkLedger } from './ledger-check.ts'
 import type { ExportState } from './ledger-exports.ts'
 import type { EntryProof } from './ledger-keys.ts'
+import { alone, checkMeta, unreadable, type MetaCheck } from './ledger-meta-check.ts'
 import type { GatewayLedger } from './ledger-open.ts'
 import { queryLedger, type LedgerFilter, type LedgerPage } from './ledger-query.ts'
 import { createLedgerUsage, type LedgerStats, type LedgerSums, type UsageRow } from './ledger-usage.ts'
@@ -20,6 +21,8 @@ export type Verification = {
   /** Entries that a signed checkpoint covers. */
   readonly signedEntries: number
   readonly findings: readonly { readonly code: string; readonly seq?: number; readonly message: string }[]
+  /** What the meta-log says of this log. */
+  readonly meta: MetaCheck
 }
 
 export type LedgerReports = {
@@ -78,6 +81,17 @@ type Report = {
   readonly check: () => Promise<Verification>
 }
 
+/** Its own log, and no other: the meta-log has the sizes of all of them. */
+async function metaOf({ ledger, meta }: GatewayLedger): Promise<Awaited<ReturnType<typeof checkMeta>>> {
+  try {
+    const { store, log } = await meta.read()
+    const only = ledger.log.origin
+    return await checkMeta({ store, origin: log.origin, file: meta.file, places: alone(ledger), only })
+  } catch (error) {
+    return unreadable(error)
+  }
+}
+
 function createReport(log: GatewayLedger): Report {
   const { ledger, file } = log
   const usage = createLedgerUsage(ledger)
@@ -87,7 +101,18 @@ function createReport(log: GatewayLedger): Report {
     const origin = ledger.log.origin
     const { findings, size, rootHash, signedSize } = await checkLedger({ store: ledger.store, origin, file })
     const root = Buffer.from(rootHash).toString('hex')
-    return { intact: findings.length === 0, entries: size, rootHash: root, signedEntries: signedSize, findings }
+    const { findings: more, meta } = await metaOf(log)
+    const all = [...findings, ...more]
+    const problem = meta.problem === undefined ? {} : { problem: 'the meta-log cannot be read' }
+    return {
+      intact: all.length === 0,
+      entries: size,
+      rootHash: root,
+      signedEntries: signedSize,
+      findings: all,
+      // Texts of failures name files.
+      meta: { ...meta, ...problem },
+    }
   }
   return {
     log,

@@ -71,6 +71,15 @@ const statsSchema = z
   })
   .openapi('AuditStats')
 const findingSchema = z.object({ code: z.string(), seq: count.optional(), message: z.string() })
+const metaSchema = z
+  .object({
+    entries: count,
+    signedEntries: count,
+    logs: count,
+    behind: z.array(z.object({ log: z.string(), signed: count, recorded: count })),
+    problem: z.string().optional(),
+  })
+  .openapi('AuditMeta')
 const verificationSchema = z
   .object({
     intact: z.boolean(),
@@ -78,10 +87,20 @@ const verificationSchema = z
     rootHash: z.string(),
     signedEntries: count,
     findings: z.array(findingSchema),
+    meta: metaSchema,
   })
   .openapi('AuditVerification')
+const metaProofSchema = z.object({ entry: z.string(), proof: z.string(), verifierKey: z.string() })
 const proofSchema = z
-  .object({ id: z.string(), seq: count, leaf: z.string(), proof: z.string(), verifierKey: z.string() })
+  .object({
+    id: z.string(),
+    seq: count,
+    leaf: z.string(),
+    proof: z.string(),
+    verifierKey: z.string(),
+    meta: metaProofSchema.optional(),
+    metaProblem: z.string().optional(),
+  })
   .openapi('AuditProof')
 
 const security = [{ apiKey: [] }, { bearer: [] }]
@@ -133,7 +152,8 @@ export function addLedgerRoutes(app: OpenAPIHono<RestEnv>, reports: LedgerReport
   })
   app.openapi(routes.verify, async (c) => {
     const found = await reports.verify(c.get('caller'))
-    return c.json({ ...found, findings: [...found.findings] }, 200)
+    const meta = { ...found.meta, behind: [...found.meta.behind] }
+    return c.json({ ...found, findings: [...found.findings], meta }, 200)
   })
   app.openapi(routes.stats, async (c) => {
     const { exports, ...stats } = await reports.stats(c.get('caller'), c.req.valid('query'))
