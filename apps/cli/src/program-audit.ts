@@ -5,6 +5,11 @@ import type { Context } from './context.ts'
 type ContextOf = (command: Command) => Context
 
 const FILE = ['--file <audit.db>', 'the log to read (or the one beside the configuration)'] as const
+const SEEN = [
+  '--seen <size>',
+  'show that it continues the checkpoint of this size, which the reader remembers',
+] as const
+const SEEN_META = ['--seen-meta <size>', 'the same for the meta-log'] as const
 const TENANT = ['--tenant <id>', 'the log of another tenant than the default one'] as const
 
 export function addAuditCommands(
@@ -67,6 +72,8 @@ export function addAuditCommands(
     .option('--format <format>', 'jsonl or csv', 'jsonl')
     .option('--output <file>', 'a new file, instead of stdout')
     .option('--bodies', 'with arguments and responses')
+    .option(...SEEN)
+    .option(...SEEN_META)
     .addHelpText('after', examples('audit export --output log.jsonl', 'audit export --format csv --from 2027-01-01'))
     .action(async (options, command) => {
       const { exportEntries } = await import('./commands/audit.ts')
@@ -79,6 +86,8 @@ export function addAuditCommands(
     .option(...FILE)
     .option(...TENANT)
     .option('--bodies', 'with arguments and response')
+    .option(...SEEN)
+    .option(...SEEN_META)
     .action(async (id, options, command) => {
       const { proveEntry } = await import('./commands/audit-proof.ts')
       await proveEntry(contextOf(command), id, options)

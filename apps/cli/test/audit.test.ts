@@ -114,7 +114,7 @@ it('follows: what there is, and then what comes, until it is interrupted', { tim
 it('exports lines that parse, and a CSV that no spreadsheet runs', async () => {
   const lines = (await place.run(['audit', 'export'])).stdout.trim().split('\n')
   const members = lines.map((line) => Object.keys(JSON.parse(line) as object)[0])
-  expect(members).toEqual(['log', ...lines.slice(2).map(() => 'entry'), 'checkpoint'])
+  expect(members).toEqual(['log', ...lines.slice(3).map(() => 'entry'), 'checkpoint', 'meta'])
   const { code } = await place.run(['audit', 'export', '--format', 'csv', '--bodies', '--output', 'log.csv'])
   expect(code).toBe(0)
   expect(place.read('log.csv')).toContain('agent-1')
@@ -180,10 +180,11 @@ it('what it exports and proves is verified by the verifier, until somebody chang
   }
   const whole = (await place.run(['audit', 'export', '--bodies'])).stdout
   expect(await check(whole)).toBe(0)
+  expect(await check(whole.replace('"log.checkpoint"', '"log.checkpoinT"'))).toBe(10)
   expect(await check(whole.replace('canary-1', 'canary-2'))).toBe(10)
   expect(await check(whole.split('\n').toSpliced(2, 1).join('\n'))).toBe(10)
   const part = (await place.run(['audit', 'export', '--tool', 'echo'])).stdout
-  expect(part.trim().split('\n')).toHaveLength(3)
+  expect(part.trim().split('\n')).toHaveLength(4)
   expect(await check(part)).toBe(0)
   const { body: found } = await json('audit', 'log', '--tool', 'echo')
   const [entry] = found['entries'] as { id: string }[]

@@ -49,7 +49,8 @@ export type LedgerKeys = {
   checkpoint(): Promise<SignedState | undefined>
   /** The last one, when it has this entry; else signs. What was witnessed is worth more than what is new. */
   covering(seq: number): Promise<SignedState | undefined>
-  proveMeta(signed: SignedState): Promise<MetaProofOutcome>
+  /** `seen`: the size of the meta-log that the reader remembers. */
+  proveMeta(signed: SignedState, seen?: number): Promise<MetaProofOutcome>
   /** @throws GatewayError GATEWAY_UNKNOWN_ENTRY */
   prove(log: AuditLog, id: string): Promise<EntryProof>
   /** Signs at once, and then whenever the log has grown. @throws AuditError AUDIT_ROLLED_BACK, AUDIT_FORKED */
@@ -133,10 +134,10 @@ export function createLedgerKeys({ store, origin, file, witnesses = [], meta }: 
     if (last === undefined || last.size <= seq) return await checkpoint()
     return { ...last, verifierKey: open().signer.verifierKey.text }
   }
-  const proveMeta = async ({ size }: SignedState): Promise<MetaProofOutcome> => {
+  const proveMeta = async ({ size }: SignedState, seen?: number): Promise<MetaProofOutcome> => {
     if (meta === undefined) return { metaProblem: 'there is no meta-log' }
     try {
-      return { meta: await meta.prove(origin, size) }
+      return { meta: await meta.prove(origin, size, seen) }
     } catch (error) {
       return { metaProblem: error instanceof Error && 'code' in error ? String(error.code) : String(error) }
     }

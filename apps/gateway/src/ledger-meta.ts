@@ -17,6 +17,15 @@ export type MetaProof = {
   /** C2SP tlog-proof, with the meta-log's signed checkpoint and its cosignatures. */
   readonly proof: string
   readonly verifierKey: string
+  /** From the size that its reader remembers; absent when that is not asked for, or the same. */
+  readonly consistency?: ConsistencyProof
+}
+
+export type ConsistencyProof = {
+  readonly from: number
+  readonly hashes: readonly Uint8Array[]
+  readonly log?: string
+  readonly to: number
 }
 
 export type OpenedMeta = Disposable & { readonly store: AuditStore; readonly origin: string }
@@ -30,7 +39,7 @@ export type LedgerMeta = AsyncDisposable & {
   /** @throws what opening it throws */
   read(): Promise<ReadableMeta>
   /** That it has the checkpoint of this log and size, which it is to have. Signs when its own last one is older. */
-  prove(origin: string, size: number): Promise<MetaProof>
+  prove(origin: string, size: number, seen?: number): Promise<MetaProof>
   /** As `LedgerKeys.run`; opens it after one interval. */
   run: LedgerKeys['run']
 }
@@ -78,7 +87,7 @@ export function createLedgerMeta({ open, file, witnesses = [] }: LedgerMetaOptio
       const { store, meta } = await opened()
       return { store, log: meta.log }
     },
-    async prove(origin, size) {
+    async prove(origin, size, seen = 0) {
       const { meta, keys } = await opened()
       const seq = await meta.find(origin, size)
       const signed = seq === undefined ? undefined : await keys.covering(seq)
@@ -87,7 +96,12 @@ export function createLedgerMeta({ open, file, witnesses = [] }: LedgerMetaOptio
       const { leaf } = await meta.log.entry(seq)
       const proof = await meta.log.proveInclusion(seq, signed.size)
       const text = formatTlogProof({ index: seq, proof, checkpoint: signed.note })
-      return { entry: Buffer.from(leaf).toString('utf8'), proof: text, verifierKey: signed.verifierKey }
+      const { verifierKey } = signed
+      const proven = { entry: Buffer.from(leaf).toString('utf8'), proof: text, verifierKey }
+      const [from, to] = seen < signed.size ? [seen, signed.size] : [signed.size, seen]
+      if (seen === 0 || from === to) return proven
+      const hashes = await meta.log.proveConsistency(from, to)
+      return { ...proven, consistency: { from, hashes, log: meta.origin, to } }
     },
     async run(options) {
       const { intervalMs, signal, onError } = options

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { bundleLedger, checkPlace, openLedger, type MetaCheck } from '@mcp-gateway/gateway/ledger'
-import { auditPlace, explained, type AuditFileOptions } from '../audit-file.ts'
+import { auditPlace, explained, seenOf, type AuditFileOptions, type SeenOptions } from '../audit-file.ts'
 import { reply, type Context } from '../context.ts'
 import { CliError } from '../errors.ts'
 
@@ -73,15 +73,17 @@ async function checked(context: Context, options: AuditFileOptions & { readonly 
 export async function proveEntry(
   context: Context,
   id: string,
-  options: AuditFileOptions & { readonly bodies?: boolean },
+  options: AuditFileOptions & SeenOptions & { readonly bodies?: boolean },
 ): Promise<void> {
   await explained(async () => {
     await using file = await openLedger(auditPlace(context, options))
     const proof = await file.keys.prove(file.log, id)
     const lines: string[] = []
-    for await (const line of bundleLedger(file, { id, withBodies: options.bodies === true })) lines.push(line)
+    const bundle = { id, withBodies: options.bodies === true, ...seenOf(context, options) }
+    for await (const line of bundleLedger(file, bundle)) lines.push(line)
     reply(context, proof, lines.join('\n'))
-    context.note(`Check it with mcp-gateway-verify --key '${proof.verifierKey}'`)
+    const metaKey = proof.meta === undefined ? '' : ` --key '${proof.meta.verifierKey}'`
+    context.note(`Check it with mcp-gateway-verify --key '${proof.verifierKey}'${metaKey}`)
   })
 }
 
