@@ -2,7 +2,7 @@
  * What the log tells whom. An `auditor` sees everything; an `admin`, who could act on it, sees who did what when, but not
  * what was said; everybody else nothing.
  */
-import { AuditError } from '@mcp-gateway/audit-chain'
+import { AuditError, type TileReply } from '@mcp-gateway/audit-chain'
 import type { Caller } from '@mcp-gateway/auth'
 import { GatewayError } from './errors.ts'
 import { checkLedger } from './ledger-check.ts'
@@ -10,6 +10,7 @@ import type { ExportState } from './ledger-exports.ts'
 import type { EntryProof } from './ledger-keys.ts'
 import { alone, checkMeta, unreadable, type MetaCheck } from './ledger-meta-check.ts'
 import type { GatewayLedger } from './ledger-open.ts'
+import { readTree, type Tree } from './ledger-tiles.ts'
 import { queryLedger, type LedgerFilter, type LedgerPage } from './ledger-query.ts'
 import { createLedgerUsage, type LedgerStats, type LedgerSums, type UsageRow } from './ledger-usage.ts'
 
@@ -32,6 +33,8 @@ export type LedgerReports = {
   usage(caller: Caller, times: Times, consumer?: string): Promise<readonly UsageRow[]>
   verify(caller: Caller): Promise<Verification>
   prove(caller: Caller, id: string): Promise<EntryProof>
+  /** Paths of C2SP tlog-tiles; undefined for what is not there. For auditors alone. */
+  tree(caller: Caller, tree: Tree, path: string): Promise<TileReply | undefined>
 }
 
 /** `open`: the log of a tenant; each caller sees that of its own. */
@@ -70,6 +73,11 @@ export function createLedgerReports(open: ((tenantId: string) => Promise<Gateway
     async prove(caller, id) {
       const { log } = await allow(caller)
       return await readable(log.keys.prove(log.ledger.log, id))
+    },
+    async tree(caller, tree, path) {
+      const { log, withBodies: isAuditor } = await allow(caller)
+      if (!isAuditor) throw new GatewayError('GATEWAY_ROLE_REQUIRED', 'this takes the role auditor')
+      return await readable(readTree(log, tree, path))
     },
   }
 }

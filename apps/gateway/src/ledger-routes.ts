@@ -2,6 +2,7 @@
 import { createRoute, z, type OpenAPIHono, type RouteConfig } from '@hono/zod-openapi'
 import type { LedgerReports } from './ledger-reports.ts'
 import { MAX_LIMIT } from './ledger-query.ts'
+import { addTileRoutes } from './ledger-tiles.ts'
 import type { RestEnv } from './routes.ts'
 
 const DEFAULT_LIMIT = 50
@@ -166,5 +167,6 @@ export function addLedgerRoutes(app: OpenAPIHono<RestEnv>, reports: LedgerReport
     const { consumer } = c.req.valid('param')
     return c.json({ usage: [...(await reports.usage(c.get('caller'), c.req.valid('query'), consumer))] }, 200)
   })
+  addTileRoutes(app, reports)
   app.openapi(routes.proof, async (c) => c.json(await reports.prove(c.get('caller'), c.req.valid('param').id), 200))
 }
