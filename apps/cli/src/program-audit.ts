@@ -59,7 +59,7 @@ export function addAuditCommands(
     .description(
       'check every entry, and every log against the meta-log; exit code 0 intact, 1 tampered, 2 could not check',
     )
-    .option('--checkpoint <file>', 'a checkpoint that was kept elsewhere', collect)
+    .option('--checkpoint <file>', 'a checkpoint of the log or the meta-log that was kept elsewhere', collect)
     .option(...FILE)
     .option(...TENANT)
     .addHelpText('after', examples('audit verify', 'audit verify --checkpoint kept-elsewhere.txt'))
@@ -95,9 +95,13 @@ export function addAuditCommands(
   audit
     .command('checkpoint')
     .description('sign the log as it is now; keep what is printed elsewhere')
+    .option('--meta', 'sign the meta-log, and so the last checkpoints of the logs of all tenants')
     .option(...FILE)
     .option(...TENANT)
-    .addHelpText('after', examples('audit checkpoint > kept-elsewhere.txt'))
+    .addHelpText(
+      'after',
+      examples('audit checkpoint > kept-elsewhere.txt', 'audit checkpoint --meta > meta-elsewhere.txt'),
+    )
     .action(async (options, command) => {
       const { signCheckpoint } = await import('./commands/audit-proof.ts')
       await signCheckpoint(contextOf(command), options)

@@ -1,7 +1,7 @@
 // `audit …` and `usage`, on the file of a gateway that ran before.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -131,6 +131,19 @@ it('verify: 0 intact, 1 tampered with what and where, 2 could not check', async 
   expect(intact.code).toBe(0)
   expect(intact.body).toMatchObject({ intact: true, findings: [] })
   expect(intact.body['rememberedEntries']).toBe(intact.body['entries'])
+
+  const meta = await place.run(['audit', 'checkpoint', '--meta'])
+  expect(meta.code).toBe(0)
+  writeFileSync(join(place.path, 'meta.txt'), meta.stdout)
+  const both = await json('audit', 'verify', '--checkpoint', 'kept.txt', '--checkpoint', 'meta.txt')
+  expect(both.code).toBe(0)
+  expect(both.body['meta']).toMatchObject({ logs: 1, behind: [] })
+  expect((await place.run(['audit', 'verify'])).stdout).toContain('each agrees with its log (1 compared)')
+  // Whoever removes all of the meta-log has not removed what was kept elsewhere.
+  const hidden = readdirSync(join(place.path, '.mcp-gateway')).filter((name) => name.startsWith('audit-meta'))
+  for (const name of hidden) renameSync(join(place.path, '.mcp-gateway', name), join(place.path, name))
+  expect((await json('audit', 'verify', '--checkpoint', 'meta.txt')).body.error).toMatchObject({ findings: [{ code: 'ROLLED_BACK' }] }) // prettier-ignore
+  for (const name of hidden) renameSync(join(place.path, name), join(place.path, '.mcp-gateway', name))
 
   using copy = folder()
   const tampered = (name: string, sql: string): string => {

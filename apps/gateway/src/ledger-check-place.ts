@@ -1,12 +1,13 @@
 /** `audit verify`: one log in its file or database, and the meta-log over it and the others. Nothing is changed. */
 import { AuditError, type Examination, type Finding } from '@mcp-gateway/audit-chain'
+import { parseCheckpoint } from '@mcp-gateway/audit-chain/verify'
 import { checkLedger, type LedgerCheckOptions } from './ledger-check.ts'
 import { hasKey, nameOfKey, placeOf } from './ledger-keys.ts'
 import { alone, checkMeta, gone, unreadable, type MetaCheck } from './ledger-meta-check.ts'
 import { openLogPlaces } from './ledger-places.ts'
 import { readLedger, readLedgerFile, type LedgerPlace } from './ledger-read.ts'
 import type { LedgerReader } from './ledger-rows.ts'
-import { metaFileNear, metaOrigin, regionOf } from './ledger-store.ts'
+import { META_PREFIX, metaFileNear, metaOrigin, regionOf } from './ledger-store.ts'
 
 export type PlaceCheckOptions = Pick<LedgerCheckOptions, 'remembered' | 'onProgress'> & {
   /** Compare every log with what the meta-log recorded of it, and not only the one of this place. */
@@ -22,25 +23,35 @@ type MetaOutcome = { readonly findings: readonly Finding[]; readonly meta: MetaC
 export async function checkPlace(place: LedgerPlace, { everyLog, ...options }: PlaceCheckOptions): Promise<PlaceCheck> {
   await using reader = await readLedger(place)
   const { origin } = reader.log
-  const examination = await checkLedger({ store: reader.store, origin, file: place.file, ...options })
+  const { remembered = [], ...rest } = options
+  const isMeta = (note: string): boolean => note.startsWith(META_PREFIX)
+  const own = remembered.filter((note) => !isMeta(note))
+  const examination = await checkLedger({ store: reader.store, origin, file: place.file, remembered: own, ...rest })
   const metaFile = place.meta ?? metaFileNear(place.file)
   const { findings, meta } =
     place.postgres === undefined
-      ? await inFiles(reader, metaFile, everyLog)
-      : await inDatabase(place.postgres, reader, metaFile, everyLog)
+      ? await inFiles(reader, metaFile, everyLog, remembered.filter(isMeta))
+      : await inDatabase(place.postgres, reader, metaFile, everyLog, remembered.filter(isMeta))
   return { ...examination, findings: [...examination.findings, ...findings], meta }
 }
 
-async function inFiles(reader: LedgerReader, file: string, everyLog: boolean): Promise<MetaOutcome> {
+async function inFiles(
+  reader: LedgerReader,
+  file: string,
+  everyLog: boolean,
+  remembered: readonly string[],
+): Promise<MetaOutcome> {
   const { origin } = reader.log
   try {
     await using meta = await readLedgerFile(file)
     const only = everyLog ? {} : { only: origin }
     await using places = everyLog ? await openLogPlaces(file) : alone(reader)
-    return await checkMeta({ store: meta.store, origin: meta.log.origin, file, places, ...only })
+    return await checkMeta({ store: meta.store, origin: meta.log.origin, file, places, remembered, ...only })
   } catch (error) {
     const isMissing = error instanceof AuditError && error.code === 'AUDIT_NOT_FOUND'
     if (!isMissing) return unreadable(error)
+    const [note] = remembered
+    if (note !== undefined) return { findings: [gone(parseCheckpoint(note).origin)], meta: undefined }
     // Called after its key: a checkpoint of that name is of a meta-log that is not there any more.
     const name = hasKey(file) ? metaOrigin(nameOfKey(file), regionOf(origin)) : undefined
     const isGone = name !== undefined && (await placeOf(file).last(name)) !== undefined
@@ -53,10 +64,12 @@ async function inDatabase(
   reader: LedgerReader,
   file: string,
   everyLog: boolean,
+  remembered: readonly string[],
 ): Promise<MetaOutcome> {
   const { findPostgresLog, logsOf } = await import('./ledger-postgres.ts')
   await using found = await findPostgresLog(postgres, postgres.tenantId)
   const { store, origin } = await found.openMeta()
-  if (!everyLog) return await checkMeta({ store, origin, file, places: alone(reader), only: reader.log.origin })
-  return await checkMeta({ store, origin, file, places: await logsOf(store) })
+  if (!everyLog)
+    return await checkMeta({ store, origin, file, places: alone(reader), remembered, only: reader.log.origin })
+  return await checkMeta({ store, origin, file, places: await logsOf(store), remembered })
 }

@@ -31,6 +31,8 @@ export type MetaCheckOptions = {
   /** Its key and its kept checkpoint are beside it. */
   readonly file: string
   readonly places: LogPlaces
+  /** Signed checkpoints of it that were kept elsewhere. */
+  readonly remembered?: readonly string[]
   /** The one log to compare, for somebody who must not hear of others. */
   readonly only?: string
   readonly onProgress?: (done: number, total: number) => void
@@ -40,13 +42,14 @@ const NOTHING: MetaCheck = { entries: 0, signedEntries: 0, logs: 0, behind: [] }
 
 /** Never throws for a meta-log that cannot be read: that is in the answer, beside what is said of the log itself. */
 export async function checkMeta(options: MetaCheckOptions): Promise<{ findings: readonly Finding[]; meta: MetaCheck }> {
-  const { store, origin, file, places, only, onProgress } = options
+  const { store, origin, file, places, only, onProgress, remembered: given = [] } = options
   try {
     const kept = file === ':memory:' ? undefined : await placeOf(file).last(origin)
+    const remembered = kept === undefined ? given : [...given, kept]
     const recorded = new Map<string, number>()
     const isBegun = (await store.head(origin)) !== undefined
     if (!isBegun) {
-      const findings = kept === undefined ? [] : [gone(origin)]
+      const findings = remembered.length === 0 ? [] : [gone(origin)]
       return { findings, meta: { ...NOTHING, behind: await behindOf(places, recorded, only) } }
     }
     const policy = policyOf(file, origin)
@@ -57,7 +60,7 @@ export async function checkMeta(options: MetaCheckOptions): Promise<{ findings: 
         const log = await places.storeOf(name)
         return log && breathing(log)
       },
-      remembered: kept === undefined ? [] : [kept],
+      remembered,
       ...(policy && { policy }),
       ...(only !== undefined && { only }),
       ...(onProgress && { onProgress }),

@@ -8,7 +8,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createMetaLog, formatTlogProof, type AuditStore, type MetaLog } from '@mcp-gateway/audit-chain'
 import { GatewayError } from './errors.ts'
-import { createLedgerKeys, nameOfKey, type LedgerKeys, type WitnessConfig } from './ledger-keys.ts'
+import { createLedgerKeys, nameOfKey, type LedgerKeys, type SignedState, type WitnessConfig } from './ledger-keys.ts'
 import { openMetaFile } from './ledger-store.ts'
 
 export type MetaProof = {
@@ -38,6 +38,8 @@ export type LedgerMeta = AsyncDisposable & {
   readonly records: Pick<MetaLog, 'last' | 'record'>
   /** @throws what opening it throws */
   read(): Promise<ReadableMeta>
+  /** As `LedgerKeys.checkpoint`: its own, with the cosignatures of those who were asked. */
+  checkpoint(): Promise<SignedState | undefined>
   /** That it has the checkpoint of this log and size, which it is to have. Signs when its own last one is older. */
   prove(origin: string, size: number, seen?: number): Promise<MetaProof>
   /** As `LedgerKeys.run`; opens it after one interval. */
@@ -87,6 +89,7 @@ export function createLedgerMeta({ open, file, witnesses = [] }: LedgerMetaOptio
       const { store, meta } = await opened()
       return { store, log: meta.log }
     },
+    checkpoint: async () => await (await opened()).keys.checkpoint(),
     async prove(origin, size, seen = 0) {
       const { meta, keys } = await opened()
       const seq = await meta.find(origin, size)

@@ -87,10 +87,15 @@ export async function proveEntry(
   })
 }
 
-export async function signCheckpoint(context: Context, options: AuditFileOptions): Promise<void> {
+export async function signCheckpoint(
+  context: Context,
+  options: AuditFileOptions & { readonly meta?: boolean },
+): Promise<void> {
   await explained(async () => {
     await using file = await openLedger(auditPlace(context, options))
-    const signed = await file.keys.checkpoint()
+    // The log itself first, so that the meta-log has it as it is now.
+    const own = await file.keys.checkpoint()
+    const signed = options.meta === true ? await file.meta.checkpoint() : own
     if (signed === undefined) throw new CliError('CLI_FAILED', 'the log is empty: there is nothing to sign')
     // The note alone, so that `> kept-elsewhere.txt` is a checkpoint that `verify --checkpoint` reads.
     reply(context, signed, signed.note.trimEnd())
