@@ -52,6 +52,7 @@ export async function* bundleLedger(
   }
   if (isWhole) yield canonicalize({ checkpoint: signed.note })
   yield* metaLines(keys, signed, seenMeta, onProblem)
+  return undefined
 }
 
 /** That the meta-log has this checkpoint. Where it cannot say so, the rest proves what it proved before. */
@@ -62,7 +63,10 @@ async function* metaLines(
   onProblem: BundleOptions['onProblem'],
 ): AsyncGenerator<string, undefined> {
   const outcome = await keys.proveMeta(signed, seen)
-  if ('metaProblem' in outcome) return void onProblem?.(outcome.metaProblem)
+  if ('metaProblem' in outcome) {
+    onProblem?.(outcome.metaProblem)
+    return undefined
+  }
   const { entry, proof, verifierKey, consistency: proven } = outcome.meta
   if (proven !== undefined) yield consistencyLine(proven)
   yield `{"meta":{"entry":${entry},"key":${JSON.stringify(verifierKey)},"proof":${JSON.stringify(proof)}}}`
