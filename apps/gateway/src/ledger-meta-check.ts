@@ -10,7 +10,7 @@ export type MetaCheck = {
   readonly signedEntries: number
   /** Logs that were compared with what was recorded of them. */
   readonly logs: number
-  /** Logs whose last checkpoint is not recorded yet: the next run of their gateway does that. */
+  /** Logs whose last checkpoint is not recorded yet: the next one does that. */
   readonly behind: readonly { readonly log: string; readonly signed: number; readonly recorded: number }[]
   /** Why it could not be checked, or not all of it. */
   readonly problem?: string

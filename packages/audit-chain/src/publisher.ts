@@ -142,10 +142,11 @@ export function createPublisher(options: PublisherOptions): Publisher {
   const sign = async (checkpoint: Checkpoint, signal?: AbortSignal): Promise<Published> => {
     const signed = { ...checkpoint, note: await signCheckpoint(checkpoint, signer) }
     // Kept before anybody sees it: a signature that nobody remembers could be contradicted.
-    await Promise.all(places.map((place) => place.keep(signed, signal)))
+    await Promise.all(places.map((place) => keep(place, signed, signal)))
     const { note, outcomes } = await cosign(signed, signal)
     const cosigned = { ...signed, note }
-    if (note !== signed.note) await Promise.all(places.map((place) => place.keep(cosigned, signal)))
+    // A place that has gone on meanwhile needs no cosignatures of this one.
+    if (note !== signed.note) await Promise.all(places.map((place) => keep(place, cosigned, signal).catch(unlessBusy)))
     await store.addCheckpoint(origin, { size: checkpoint.size, note })
     const anchored = await Promise.all(
       anchors.map((anchor) => outcomeOf(anchor.name, () => anchor.anchor(cosigned, signal))),
@@ -205,6 +206,23 @@ export function createPublisher(options: PublisherOptions): Publisher {
       }
     },
   }
+}
+
+/**
+ * Where no lease keeps processes apart (a SQLite file), another may have signed more meanwhile. That is no reason to stop for
+ * good: whether the log was rolled back, the next run finds out from all that is known then.
+ */
+async function keep(place: CheckpointPlace, signed: SignedCheckpoint, signal?: AbortSignal): Promise<void> {
+  try {
+    await place.keep(signed, signal)
+  } catch (error) {
+    if (!(error instanceof AuditError) || error.code !== 'AUDIT_ROLLED_BACK') throw error
+    throw new AuditError('AUDIT_STORE_BUSY', `another process has signed meanwhile: ${error.message}`, { cause: error })
+  }
+}
+
+function unlessBusy(error: unknown): void {
+  if (!(error instanceof AuditError) || error.code !== 'AUDIT_STORE_BUSY') throw error
 }
 
 async function outcomeOf(name: string, work: () => Promise<Uint8Array | undefined>): Promise<AnchorOutcome> {

@@ -114,6 +114,35 @@ describe('publishing', () => {
     expect((await publisher.publish())?.checkpoint.size).toBe(360)
   })
 
+  test('another process that signs more while witnesses are asked ends nothing', async () => {
+    using home = scratch()
+    const place = createFilePlace({ directory: home.directory })
+    const store = createMemoryStore()
+    await grow(store, 3)
+    const cosigner = createCosigner({ name: 'witness.example', privateKey: generateKeyPairSync('ed25519').privateKey })
+    const policy = parsePolicy(`log ${signer.verifierKey.text}\nwitness w ${cosigner.verifierKey.text}\nquorum none\n`)
+    /** A memory store leads one process; a SQLite file does not. */
+    const unled: AuditStore = { ...store, lead: async () => ({ [Symbol.asyncDispose]: async () => undefined }) }
+    let isFirst = true
+    const witness = {
+      name: 'slow',
+      cosign: async ({ note }: { note: string }) => {
+        if (isFirst) {
+          isFirst = false
+          await grow(store, 2)
+          await createPublisher({ store: unled, signer, places: [place], policy }).publish()
+        }
+        return await cosigner.sign(parseNote(note).text)
+      },
+    }
+    const publisher = createPublisher({ store: unled, signer, places: [place], policy, witnesses: [witness] })
+    expect((await publisher.publish())?.checkpoint.size).toBe(3)
+    expect(parseCheckpoint((await place.last(ORIGIN)) ?? '').size).toBe(5)
+    expect((await store.lastCheckpoint(ORIGIN))?.size).toBe(5)
+    await grow(store, 1)
+    expect((await publisher.publish())?.note).toContain('witness.example')
+  })
+
   test('two publishers, one at a time', async () => {
     const store = createMemoryStore()
     await grow(store, 10)

@@ -44,7 +44,7 @@ function metaText(meta: MetaCheck | undefined): string {
   const { entries, signedEntries, logs, behind } = meta
   const late = behind.map(
     ({ log, signed, recorded }) =>
-      `\n  behind: ${log} was signed with size ${signed}, and ${recorded} is recorded; its gateway's next run does that`,
+      `\n  behind: ${log} was signed with size ${signed}, and ${recorded} is recorded; its next checkpoint does that`,
   )
   return [
     `\nThe meta-log has ${entries} checkpoints, ${signedEntries} of them signed for; each agrees with its log (${logs} compared).`,
@@ -62,7 +62,11 @@ async function checked(context: Context, options: AuditFileOptions & { readonly 
       told = done
       context.note(`${done} of ${total} entries checked (${Math.floor((done / total) * 100)} %)`)
     }
-    return await checkPlace(place, { remembered, onProgress, everyLog: options.tenant === undefined })
+    return await checkPlace(place, {
+      remembered,
+      onProgress,
+      everyLog: options.tenant === undefined && options.file === undefined,
+    })
   } catch (error) {
     // Not "intact" and not "tampered": a script must be able to tell.
     const reason = error instanceof Error ? error.message : String(error)
