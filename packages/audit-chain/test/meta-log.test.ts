@@ -1,5 +1,7 @@
 // The meta-log: what it records, what it refuses, and what it finds that nothing beside a log could show.
+import { spawnSync } from 'node:child_process'
 import { createHash, generateKeyPairSync } from 'node:crypto'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
@@ -15,6 +17,7 @@ import {
 } from '@mcp-gateway/audit-chain'
 import { createMemoryStore } from '@mcp-gateway/audit-chain/stores/memory'
 import { leafHash } from '@mcp-gateway/audit-chain/verify'
+import { scratch } from './support/sqlite.ts'
 
 const META = 'gw.example.com/meta/eu/1'
 const LOGS = ['gw.example.com/audit/eu/a', 'gw.example.com/audit/eu/b'] as const
@@ -144,6 +147,33 @@ describe('a publisher with a meta-log', () => {
     expect((await meta.log.head()).size).toBe(1)
     expect((await publisher.publish())?.outcomes).toEqual([{ name: 'meta-log' }])
     expect((await meta.log.head()).size).toBe(1)
+  })
+
+  test('killed between signing and recording: the next process records', () => {
+    using home = scratch()
+    const script = (record: string) => `
+      import { createPrivateKey } from 'node:crypto'
+      import { createMetaLog, createPublisher, createSigner, openLog } from '@mcp-gateway/audit-chain'
+      import { createSqliteStore, openSqlite } from '@mcp-gateway/audit-chain/stores/sqlite'
+      const privateKey = createPrivateKey(${JSON.stringify(privateKey.export({ type: 'pkcs8', format: 'pem' }))})
+      const store = createSqliteStore({ database: openSqlite(${JSON.stringify(join(home.directory, 'log.db'))}) })
+      const signer = createSigner({ name: ${JSON.stringify(a)}, privateKey })
+      const meta = createMetaLog({ store, origin: ${JSON.stringify(META)} })
+      if ((await store.head(signer.verifierKey.name)) === undefined)
+        await openLog({ store, origin: signer.verifierKey.name }).append({ type: 'test' })
+      const { isNew } = await createPublisher({ store, signer, meta: { last: meta.last, record: ${record} } }).publish()
+      const signed = await store.lastCheckpoint(signer.verifierKey.name)
+      console.log(JSON.stringify({ isNew, signed: signed.size, recorded: (await meta.log.head()).size }))`
+    const run = (record: string) => {
+      const args = ['--conditions=@mcp-gateway/source', '--input-type=module-typescript', '--eval', script(record)]
+      return spawnSync(process.execPath, args, { cwd: join(import.meta.dirname, '..'), encoding: 'utf8' })
+    }
+    const killed = run(`() => process.kill(process.pid, 'SIGKILL')`)
+    expect(killed).toMatchObject({ signal: 'SIGKILL', stdout: '', stderr: '' })
+    const next = run('meta.record')
+    expect(next.stderr).toBe('')
+    expect(JSON.parse(next.stdout)).toEqual({ isNew: false, signed: 1, recorded: 1 })
+    expect(JSON.parse(run('meta.record').stdout)).toEqual({ isNew: false, signed: 1, recorded: 1 })
   })
 
   test('refuses to sign an older copy, which nothing beside the log betrays', async () => {
