@@ -218,6 +218,37 @@ it('proves an entry, and erases one consumer', async () => {
   expect((await place.run(['audit', 'verify'])).code).toBe(0)
 })
 
+it('continues what a verifier remembers of the log and of the meta-log', async () => {
+  const keyOf = async (...more: string[]) => String((await json('audit', 'checkpoint', ...more)).body['verifierKey'])
+  const trusted = ['--key', await keyOf(), '--key', await keyOf('--meta'), '--require-meta']
+  const check = async (text: string) => {
+    writeFileSync(join(place.path, 'bundle.jsonl'), text)
+    const state = ['--state', join(place.path, 'seen'), '--json', join(place.path, 'bundle.jsonl')]
+    const child = spawn(process.execPath, ['--conditions=@mcp-gateway/source', verifier, ...trusted, ...state])
+    let printed = ''
+    child.stdout.on('data', (chunk) => (printed += String(chunk)))
+    const [code] = (await once(child, 'close')) as [number]
+    const { findings, checkpoint, meta } = JSON.parse(printed) as { findings: { code: string }[]; checkpoint: { size: number }; meta: { size: number } } // prettier-ignore
+    return { code, findings: findings.map((found) => found.code), seen: checkpoint.size, seenMeta: meta.size }
+  }
+  const { entries } = (await json('audit', 'log', '--tool', 'echo')).body as unknown as { entries: { id: string }[] }
+  const id = entries[0]?.id ?? ''
+  const proof = async (...more: string[]) => (await place.run(['audit', 'proof', id, ...more])).stdout
+  const first = await check(await proof())
+  expect(first).toMatchObject({ code: 0, findings: [] })
+  // An erasure is an entry, and so is the checkpoint of it in the meta-log.
+  await place.run(['audit', 'erase', '--id', id, '--reason', 'a test'])
+  await place.run(['audit', 'checkpoint'])
+  await place.run(['audit', 'checkpoint', '--meta'])
+  expect(await check(await proof())).toMatchObject({ code: 10, findings: ['CONSISTENCY_UNPROVEN', 'CONSISTENCY_UNPROVEN'] }) // prettier-ignore
+  const [seen, seenMeta] = [String(first.seen), String(first.seenMeta)]
+  expect(await check(await proof('--seen', seen))).toMatchObject({ code: 10, findings: ['CONSISTENCY_UNPROVEN'] })
+  const second = await check(await proof('--seen', seen, '--seen-meta', seenMeta))
+  expect(second).toEqual({ code: 0, findings: [], seen: first.seen + 1, seenMeta: first.seenMeta + 1 })
+  expect((await check((await place.run(['audit', 'export'])).stdout)).code).toBe(0)
+  expect((await place.run(['audit', 'export', '--seen-meta', 'x'])).code).toBe(2)
+})
+
 it('says what is missing when there is no log', async () => {
   using empty = folder()
   empty.write('gateway.yaml', {})
