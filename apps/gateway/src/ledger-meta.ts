@@ -69,12 +69,12 @@ export function createLedgerMeta({ open, file, witnesses = [] }: LedgerMetaOptio
     return { ...opened, meta, keys: createLedgerKeys({ store, origin, file, witnesses }) }
   }
   const opened = async (): Promise<Opened> => {
-    opening ??= begin()
+    const mine = (opening ??= begin())
     try {
-      return await opening
+      return await mine
     } catch (error) {
-      // The next one who asks tries again.
-      opening = undefined
+      // The next one who asks tries again; others who waited for this one may have begun to.
+      if (opening === mine) opening = undefined
       throw error
     }
   }

@@ -1,6 +1,7 @@
 // The audit log in PostgreSQL: several gateways, kill -9, a database that goes away, and a password that nobody sees.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { pino } from 'pino'
@@ -166,6 +167,50 @@ describe.skipIf(isAbsent)('several gateways', () => {
     expect(all).toHaveLength(4)
     await expect(gatewayWith({ ...config, audit: audit(dsn, { region: 'us' }) }, at.database)).rejects.toMatchObject({ code: 'GATEWAY_AUDIT_REGION' }) // prettier-ignore
   })
+
+  it(
+    'rows of one tenant that were set back, with all that was signed for them, are found',
+    { timeout: 60_000 },
+    async () => {
+      using at = folder()
+      const dsn = await server.createDatabase('rollback')
+      const owner = server.sql(dsn)
+      const config = { auth: KEYS, servers: [echoServer('one')], audit: audit(dsn) }
+      const checkpoints = join(at.path, 'checkpoints')
+      const run = async () => {
+        await using gateway = closing(await gatewayWith(config, at.database))
+        await send(gateway.it, '/api/servers/one/tools/echo', { headers: headers(), body: bodyOf('x') })
+        await gateway.it.close()
+        await recordedIn(place(at, dsn))
+      }
+      await run()
+      using copy = folder()
+      cpSync(checkpoints, copy.path, { recursive: true })
+      const [before] = await owner.unsafe(`select * from audit_log where origin like 'mcp-gateway/audit/%'`)
+      if (before === undefined) throw new Error('there is no log')
+      await run()
+      await owner.begin(async (sql) => {
+        await sql.unsafe(`set local session_replication_role = replica`) // No trigger refuses its owner.
+        for (const [table, column] of [
+          ['audit_entry', 'seq'],
+          ['audit_field', 'seq'],
+          ['audit_checkpoint', 'size - 1'],
+        ])
+          // prettier-ignore
+          await sql.unsafe(`delete from ${table} where log = $1 and ${column} >= $2`, [before['log'], before['size']])
+        await sql.unsafe('update audit_log set size = $2, last_hash = $3, last_at = $4, nodes = $5 where log = $1', [before['log'], before['size'], before['last_hash'], before['last_at'], before['nodes']]) // prettier-ignore
+      })
+      cpSync(copy.path, checkpoints, { recursive: true })
+      {
+        await using reader = await readLedger(place(at, dsn))
+        const own = await checkLedger({ store: reader.store, origin: reader.log.origin, file: at.audit })
+        expect(own).toMatchObject({ findings: [], size: Number(before['size']) })
+      }
+      const { findings } = await checkPlace(place(at, dsn), { everyLog: true })
+      expect(findings).toMatchObject([{ code: 'ROLLED_BACK', origin: before['origin'] }])
+      await expect(recordedIn(place(at, dsn))).rejects.toMatchObject({ code: 'AUDIT_ROLLED_BACK' })
+    },
+  )
 
   it('one with other names is refused, not given another log', { timeout: 60_000 }, async () => {
     using at = folder()
