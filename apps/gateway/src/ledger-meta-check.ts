@@ -23,6 +23,8 @@ export type LogPlaces = {
   /** Files that should have a log and cannot be read, with the reason. */
   readonly unreadable: readonly string[]
   storeOf(origin: string): Promise<AuditStore | undefined>
+  /** For the operator, to whom names of logs tell nothing either: the file of the log. */
+  readonly fileOf?: (origin: string) => string | undefined
 }
 
 export type MetaCheckOptions = {
@@ -74,7 +76,11 @@ export async function checkMeta(options: MetaCheckOptions): Promise<{ findings: 
       behind: await behindOf(places, recorded, only),
       ...(problem !== undefined && { problem }),
     }
-    return { findings: found.findings, meta }
+    const named = found.findings.map((finding) => {
+      const place = finding.origin === undefined ? undefined : places.fileOf?.(finding.origin)
+      return place === undefined ? finding : { ...finding, message: `${finding.message} (${place})` }
+    })
+    return { findings: named, meta }
   } catch (error) {
     return unreadable(error)
   }

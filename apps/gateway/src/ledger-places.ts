@@ -31,6 +31,7 @@ export async function openLogPlaces(metaFile: string): Promise<AsyncDisposable &
   return {
     origins: [...files.keys()],
     unreadable,
+    fileOf: (origin) => files.get(origin),
     async storeOf(origin) {
       const file = files.get(origin)
       if (file === undefined) return undefined
