@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks the checkpoint signature and the inclusion of every entry in a proof bundle, with openssl 3, jq and coreutils, for
-# those who would rather read a hundred lines of shell than run a program. It does not open fields, compare checkpoints
-# or count witnesses: mcp-gateway-verify and verify.mjs do.
+# those who would rather read a hundred lines of shell than run a program. It does not open fields, compare checkpoints,
+# look at the meta-log or count witnesses: mcp-gateway-verify and verify.mjs do.
 #   verify.sh <bundle> <verifier key>      exit codes: 0 verified, 10 rejected, 20 could not be checked, 30 malformed
 set -u -o pipefail
 export LC_ALL=C
@@ -111,7 +111,7 @@ while IFS= read -r line; do
     '{"log":'*) [ "$(printf '%s' "$line" | jq -r .v)" = 1 ] || unsupported 'another version'
       [ "$(printf '%s' "$line" | jq -r .log)" = "$name" ] || rejected 'ORIGIN_UNEXPECTED' ;;
     '{"entry":'*) check_entry "$line" && entries=$((entries + 1)) ;;
-    '{"consistency":'* | '{"checkpoint":'*) ;;
+    '{"consistency":'* | '{"checkpoint":'* | '{"meta":'*) ;;
     *) malformed "line $number is nothing known" ;;
   esac
   [ "$number" -gt 1 ] || [[ $line == '{"log":'* ]] || malformed 'the first line is no head'

@@ -1,7 +1,13 @@
 /** Which audit log is meant, and how what goes wrong with it is told. */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { auditFileOf, tenantFolder, type LedgerPlace } from '@mcp-gateway/gateway/ledger'
+import {
+  auditFileOf,
+  metaFileOf,
+  tenantFolder,
+  type BundleOptions,
+  type LedgerPlace,
+} from '@mcp-gateway/gateway/ledger'
 import { databaseOf, loadConfig, requireConfig } from './config-file.ts'
 import type { Context } from './context.ts'
 import { CliError } from './errors.ts'
@@ -12,12 +18,31 @@ export function auditPlace(context: Context, { file, tenant = 'default' }: Audit
   if (file !== undefined) return { file: resolve(context.cwd, file) }
   const configuration = requireConfig(context)
   const database = databaseOf(configuration)
-  const place = { file: auditFileOf(database, tenantFolder(tenant)) }
+  const place = { file: auditFileOf(database, tenantFolder(tenant)), meta: metaFileOf(database) }
   // A log in a file is read without the configuration: its variables need not be there, and it may be wrong.
   if (!readFileSync(configuration, 'utf8').includes('storage')) return place
   const { storage, dsn } = loadConfig(context).config.audit
   if (storage !== 'postgres' || dsn === undefined) return place
   return { ...place, postgres: { dsn, database, tenantId: tenant } }
+}
+
+/** Sizes of checkpoints that a verifier remembers. */
+export type SeenOptions = { readonly seen?: string; readonly seenMeta?: string }
+
+export function seenOf(
+  context: Context,
+  { seen, seenMeta }: SeenOptions,
+): Pick<BundleOptions, 'seen' | 'seenMeta' | 'onProblem'> {
+  return {
+    seen: sizeOf(seen, '--seen'),
+    seenMeta: sizeOf(seenMeta, '--seen-meta'),
+    onProblem: (problem) => context.note(`without a proof of the meta-log: ${problem}`),
+  }
+}
+
+function sizeOf(text: string | undefined, option: string): number | undefined {
+  if (text === undefined || /^[1-9]\d{0,14}$/.test(text)) return text === undefined ? undefined : Number(text)
+  throw new CliError('CLI_USAGE', `${option} must be the size of a checkpoint, not "${text}"`)
 }
 
 /** A log that is not there is the commonest reason, and no bug. */

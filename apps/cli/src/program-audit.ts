@@ -5,6 +5,11 @@ import type { Context } from './context.ts'
 type ContextOf = (command: Command) => Context
 
 const FILE = ['--file <audit.db>', 'the log to read (or the one beside the configuration)'] as const
+const SEEN = [
+  '--seen <size>',
+  'show that it continues the checkpoint of this size, which the reader remembers',
+] as const
+const SEEN_META = ['--seen-meta <size>', 'the same for the meta-log'] as const
 const TENANT = ['--tenant <id>', 'the log of another tenant than the default one'] as const
 
 export function addAuditCommands(
@@ -51,8 +56,10 @@ export function addAuditCommands(
     })
   audit
     .command('verify')
-    .description('check every entry; exit code 0 intact, 1 tampered, 2 could not check')
-    .option('--checkpoint <file>', 'a checkpoint that was kept elsewhere', collect)
+    .description(
+      'check every entry, and every log against the meta-log; exit code 0 intact, 1 tampered, 2 could not check',
+    )
+    .option('--checkpoint <file>', 'a checkpoint of the log or the meta-log that was kept elsewhere', collect)
     .option(...FILE)
     .option(...TENANT)
     .addHelpText('after', examples('audit verify', 'audit verify --checkpoint kept-elsewhere.txt'))
@@ -65,6 +72,8 @@ export function addAuditCommands(
     .option('--format <format>', 'jsonl or csv', 'jsonl')
     .option('--output <file>', 'a new file, instead of stdout')
     .option('--bodies', 'with arguments and responses')
+    .option(...SEEN)
+    .option(...SEEN_META)
     .addHelpText('after', examples('audit export --output log.jsonl', 'audit export --format csv --from 2027-01-01'))
     .action(async (options, command) => {
       const { exportEntries } = await import('./commands/audit.ts')
@@ -77,6 +86,8 @@ export function addAuditCommands(
     .option(...FILE)
     .option(...TENANT)
     .option('--bodies', 'with arguments and response')
+    .option(...SEEN)
+    .option(...SEEN_META)
     .action(async (id, options, command) => {
       const { proveEntry } = await import('./commands/audit-proof.ts')
       await proveEntry(contextOf(command), id, options)
@@ -84,9 +95,13 @@ export function addAuditCommands(
   audit
     .command('checkpoint')
     .description('sign the log as it is now; keep what is printed elsewhere')
+    .option('--meta', 'sign the meta-log, and so the last checkpoints of the logs of all tenants')
     .option(...FILE)
     .option(...TENANT)
-    .addHelpText('after', examples('audit checkpoint > kept-elsewhere.txt'))
+    .addHelpText(
+      'after',
+      examples('audit checkpoint > kept-elsewhere.txt', 'audit checkpoint --meta > meta-elsewhere.txt'),
+    )
     .action(async (options, command) => {
       const { signCheckpoint } = await import('./commands/audit-proof.ts')
       await signCheckpoint(contextOf(command), options)

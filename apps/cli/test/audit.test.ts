@@ -1,7 +1,7 @@
 // `audit …` and `usage`, on the file of a gateway that ran before.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -115,7 +115,7 @@ it('follows: what there is, and then what comes, until it is interrupted', { tim
 it('exports lines that parse, and a CSV that no spreadsheet runs', async () => {
   const lines = (await place.run(['audit', 'export'])).stdout.trim().split('\n')
   const members = lines.map((line) => Object.keys(JSON.parse(line) as object)[0])
-  expect(members).toEqual(['log', ...lines.slice(2).map(() => 'entry'), 'checkpoint'])
+  expect(members).toEqual(['log', ...lines.slice(3).map(() => 'entry'), 'checkpoint', 'meta'])
   const { code } = await place.run(['audit', 'export', '--format', 'csv', '--bodies', '--output', 'log.csv'])
   expect(code).toBe(0)
   expect(place.read('log.csv')).toContain('agent-1')
@@ -132,6 +132,19 @@ it('verify: 0 intact, 1 tampered with what and where, 2 could not check', async 
   expect(intact.code).toBe(0)
   expect(intact.body).toMatchObject({ intact: true, findings: [] })
   expect(intact.body['rememberedEntries']).toBe(intact.body['entries'])
+
+  const meta = await place.run(['audit', 'checkpoint', '--meta'])
+  expect(meta.code).toBe(0)
+  writeFileSync(join(place.path, 'meta.txt'), meta.stdout)
+  const both = await json('audit', 'verify', '--checkpoint', 'kept.txt', '--checkpoint', 'meta.txt')
+  expect(both.code).toBe(0)
+  expect(both.body['meta']).toMatchObject({ logs: 1, behind: [] })
+  expect((await place.run(['audit', 'verify'])).stdout).toContain('each agrees with its log (1 compared)')
+  // Whoever removes all of the meta-log has not removed what was kept elsewhere.
+  const hidden = readdirSync(join(place.path, '.mcp-gateway')).filter((name) => name.startsWith('audit-meta'))
+  for (const name of hidden) renameSync(join(place.path, '.mcp-gateway', name), join(place.path, name))
+  expect((await json('audit', 'verify', '--checkpoint', 'meta.txt')).body.error).toMatchObject({ findings: [{ code: 'ROLLED_BACK' }] }) // prettier-ignore
+  for (const name of hidden) renameSync(join(place.path, name), join(place.path, '.mcp-gateway', name))
 
   using copy = folder()
   const tampered = (name: string, sql: string): string => {
@@ -181,10 +194,11 @@ it('what it exports and proves is verified by the verifier, until somebody chang
   }
   const whole = (await place.run(['audit', 'export', '--bodies'])).stdout
   expect(await check(whole)).toBe(0)
+  expect(await check(whole.replace('"log.checkpoint"', '"log.checkpoinT"'))).toBe(10)
   expect(await check(whole.replace('canary-1', 'canary-2'))).toBe(10)
   expect(await check(whole.split('\n').toSpliced(2, 1).join('\n'))).toBe(10)
   const part = (await place.run(['audit', 'export', '--tool', 'echo'])).stdout
-  expect(part.trim().split('\n')).toHaveLength(3)
+  expect(part.trim().split('\n')).toHaveLength(4)
   expect(await check(part)).toBe(0)
   const { body: found } = await json('audit', 'log', '--tool', 'echo')
   const [entry] = found['entries'] as { id: string }[]
@@ -203,6 +217,37 @@ it('proves an entry, and erases one consumer', async () => {
   expect(erased.body).toEqual({ entries: 2 })
   expect(place.read('.mcp-gateway/audit.db')).not.toContain('canary-1')
   expect((await place.run(['audit', 'verify'])).code).toBe(0)
+})
+
+it('continues what a verifier remembers of the log and of the meta-log', async () => {
+  const keyOf = async (...more: string[]) => String((await json('audit', 'checkpoint', ...more)).body['verifierKey'])
+  const trusted = ['--key', await keyOf(), '--key', await keyOf('--meta'), '--require-meta']
+  const check = async (text: string) => {
+    writeFileSync(join(place.path, 'bundle.jsonl'), text)
+    const state = ['--state', join(place.path, 'seen'), '--json', join(place.path, 'bundle.jsonl')]
+    const child = spawn(process.execPath, ['--conditions=@mcp-gateway/source', verifier, ...trusted, ...state])
+    let printed = ''
+    child.stdout.on('data', (chunk) => (printed += String(chunk)))
+    const [code] = (await once(child, 'close')) as [number]
+    const { findings, checkpoint, meta } = JSON.parse(printed) as { findings: { code: string }[]; checkpoint: { size: number }; meta: { size: number } } // prettier-ignore
+    return { code, findings: findings.map((found) => found.code), seen: checkpoint.size, seenMeta: meta.size }
+  }
+  const { entries } = (await json('audit', 'log', '--tool', 'echo')).body as unknown as { entries: { id: string }[] }
+  const id = entries[0]?.id ?? ''
+  const proof = async (...more: string[]) => (await place.run(['audit', 'proof', id, ...more])).stdout
+  const first = await check(await proof())
+  expect(first).toMatchObject({ code: 0, findings: [] })
+  // An erasure is an entry, and so is the checkpoint of it in the meta-log.
+  await place.run(['audit', 'erase', '--id', id, '--reason', 'a test'])
+  await place.run(['audit', 'checkpoint'])
+  await place.run(['audit', 'checkpoint', '--meta'])
+  expect(await check(await proof())).toMatchObject({ code: 10, findings: ['CONSISTENCY_UNPROVEN', 'CONSISTENCY_UNPROVEN'] }) // prettier-ignore
+  const [seen, seenMeta] = [String(first.seen), String(first.seenMeta)]
+  expect(await check(await proof('--seen', seen))).toMatchObject({ code: 10, findings: ['CONSISTENCY_UNPROVEN'] })
+  const second = await check(await proof('--seen', seen, '--seen-meta', seenMeta))
+  expect(second).toEqual({ code: 0, findings: [], seen: first.seen + 1, seenMeta: first.seenMeta + 1 })
+  expect((await check((await place.run(['audit', 'export'])).stdout)).code).toBe(0)
+  expect((await place.run(['audit', 'export', '--seen-meta', 'x'])).code).toBe(2)
 })
 
 it('says what is missing when there is no log', async () => {

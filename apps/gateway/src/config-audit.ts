@@ -210,7 +210,11 @@ const schema = z
       60_000,
       'Milliseconds between signed checkpoints, while the log grows; 0 for none but those asked for.',
     ),
-    witnesses: z.array(witnessSchema).max(32).default([]).describe('Who else is asked to sign each checkpoint.'),
+    witnesses: z
+      .array(witnessSchema)
+      .max(32)
+      .default([])
+      .describe('Who else is asked to sign each checkpoint of the meta-log, which has those of all logs.'),
     export: z.array(exportSchema).max(32).default([]).describe('Where the log is sent as it grows.'),
     hashChain: z
       .literal(true, { error: 'must be true, or left out: there is no log without the chain' })

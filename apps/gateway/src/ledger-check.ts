@@ -14,13 +14,18 @@ export type LedgerCheckOptions = {
 
 /** @throws AuditError AUDIT_NOT_FOUND for a log without entries, the AUDIT_STORE_… codes when it can't be read */
 export async function checkLedger({ store, origin, file, ...options }: LedgerCheckOptions): Promise<Examination> {
-  const entries: AuditStore['entries'] = async (...range) => {
-    await breathe()
-    return await store.entries(...range)
-  }
   const policy = policyOf(file, origin)
   const kept = file === ':memory:' ? undefined : await placeOf(file).last(origin)
   const remembered = [...(options.remembered ?? []), ...(kept === undefined ? [] : [kept])]
   const { onProgress } = options
-  return await examineLog({ store: { ...store, entries }, origin, remembered, ...(policy && { policy }), ...(onProgress && { onProgress }) }) // prettier-ignore
+  return await examineLog({ store: breathing(store), origin, remembered, ...(policy && { policy }), ...(onProgress && { onProgress }) }) // prettier-ignore
+}
+
+/** Whose readers leave turns to everybody else: SQLite answers at once, and calls would wait for the whole log. */
+export function breathing(store: AuditStore): AuditStore {
+  const entries: AuditStore['entries'] = async (...range) => {
+    await breathe()
+    return await store.entries(...range)
+  }
+  return { ...store, entries }
 }

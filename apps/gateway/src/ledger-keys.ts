@@ -2,7 +2,7 @@
  * The key that signs the log's checkpoints, and what is made with it. It lies beside the log, readable by the gateway's user
  * only: whoever has both can sign another history, so checkpoints must also be kept where that person can't reach.
  */
-import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises'
@@ -22,6 +22,7 @@ import { createFilePlace } from '@mcp-gateway/audit-chain/anchors/file'
 import { createHttpWitness } from '@mcp-gateway/audit-chain/anchors/witness'
 import { parsePolicy, trustLogs, type TrustPolicy } from '@mcp-gateway/audit-chain/verify'
 import { GatewayError } from './errors.ts'
+import type { LedgerMeta, MetaProof } from './ledger-meta.ts'
 import { readOrMake } from './ledger-secret.ts'
 
 export type SignedState = { readonly note: string; readonly size: number; readonly verifierKey: string }
@@ -34,20 +35,31 @@ export type EntryProof = {
   /** C2SP tlog-proof, with the signed checkpoint. */
   readonly proof: string
   readonly verifierKey: string
+  /** That the meta-log has the checkpoint of `proof`. */
+  readonly meta?: MetaProof
+  /** Why there is none. */
+  readonly metaProblem?: string
 }
+
+/** A proof from the meta-log, or why there is none: what a log proves by itself does not wait for it. */
+export type MetaProofOutcome = { readonly meta: MetaProof } | { readonly metaProblem: string }
 
 export type LedgerKeys = {
   /** Signs the log as it is now. Undefined while it is empty. @throws AuditError AUDIT_ROLLED_BACK, AUDIT_FORKED */
   checkpoint(): Promise<SignedState | undefined>
+  /** The last one, when it has this entry; else signs. What was witnessed is worth more than what is new. */
+  covering(seq: number): Promise<SignedState | undefined>
+  /** `seen`: the size of the meta-log that the reader remembers. */
+  proveMeta(signed: SignedState, seen?: number): Promise<MetaProofOutcome>
   /** @throws GatewayError GATEWAY_UNKNOWN_ENTRY */
   prove(log: AuditLog, id: string): Promise<EntryProof>
-  /** Signs whenever the log has grown, first after one interval. @throws AuditError AUDIT_ROLLED_BACK, AUDIT_FORKED */
+  /** Signs at once, and then whenever the log has grown. @throws AuditError AUDIT_ROLLED_BACK, AUDIT_FORKED */
   run(options: {
     readonly intervalMs: number
     readonly signal: AbortSignal
     readonly onError: (error: unknown) => void
-    /** A witness that did not cosign. */
-    readonly onMissing: (witness: string, error: unknown) => void
+    /** A witness that did not cosign, or the meta-log (`meta-log`) that did not record. */
+    readonly onMissing: (name: string, error: unknown) => void
   }): Promise<void>
 }
 
@@ -64,6 +76,8 @@ export type LedgerKeysOptions = {
   readonly file: string
   /** Asked to cosign each checkpoint. One that is away, or lies, delays nothing but its own signature. @default none */
   readonly witnesses?: readonly WitnessConfig[]
+  /** Where each checkpoint is recorded. @default nowhere, as for the meta-log itself */
+  readonly meta?: LedgerMeta
 }
 
 /** How often, and how long, to wait for a process that signs. Its first signature reads the whole log. */
@@ -71,7 +85,7 @@ const TURNS = 600
 const TURN_MS = 50
 
 /** Nothing is read, written or signed before it is asked for. The first signature reads the whole log, in turns with calls. */
-export function createLedgerKeys({ store, origin, file, witnesses = [] }: LedgerKeysOptions): LedgerKeys {
+export function createLedgerKeys({ store, origin, file, witnesses = [], meta }: LedgerKeysOptions): LedgerKeys {
   const breathing: AuditStore = {
     ...store,
     async entries(...range) {
@@ -88,7 +102,14 @@ export function createLedgerKeys({ store, origin, file, witnesses = [] }: Ledger
     const asked = witnesses.map(({ url }) => createHttpWitness({ url }))
     return (made = {
       signer,
-      publisher: createPublisher({ store: breathing, signer, places, policy, witnesses: asked }),
+      publisher: createPublisher({
+        store: breathing,
+        signer,
+        places,
+        policy,
+        witnesses: asked,
+        ...(meta && { meta: meta.records }),
+      }),
     })
   }
   const checkpoint = async (): Promise<SignedState | undefined> => {
@@ -108,10 +129,24 @@ export function createLedgerKeys({ store, origin, file, witnesses = [] }: Ledger
     }
     throw new AuditError('AUDIT_STORE_BUSY', 'another process has been signing checkpoints all the while')
   }
+  const covering = async (seq: number): Promise<SignedState | undefined> => {
+    const last = await store.lastCheckpoint(origin)
+    if (last === undefined || last.size <= seq) return await checkpoint()
+    return { ...last, verifierKey: open().signer.verifierKey.text }
+  }
+  const proveMeta = async ({ size }: SignedState, seen?: number): Promise<MetaProofOutcome> => {
+    if (meta === undefined) return { metaProblem: 'there is no meta-log' }
+    try {
+      return { meta: await meta.prove(origin, size, seen) }
+    } catch (error) {
+      return { metaProblem: error instanceof Error && 'code' in error ? String(error.code) : String(error) }
+    }
+  }
   return {
     checkpoint,
+    covering,
+    proveMeta,
     async run({ intervalMs, signal, onError, onMissing }) {
-      await sleep(intervalMs, undefined, { signal }).catch(() => undefined) // Woken by the end.
       const onPublished = ({ outcomes }: Published): void => {
         for (const { name, error } of outcomes) if (error !== undefined) onMissing(name, error)
       }
@@ -119,13 +154,21 @@ export function createLedgerKeys({ store, origin, file, witnesses = [] }: Ledger
     },
     async prove(log, id) {
       const seq = await log.find(id)
-      const signed = seq === undefined ? undefined : await checkpoint()
+      const signed = seq === undefined ? undefined : await covering(seq)
       if (seq === undefined || signed === undefined || signed.size <= seq)
         throw new GatewayError('GATEWAY_UNKNOWN_ENTRY', 'there is no such entry in the audit log')
       const { leaf } = await log.entry(seq)
       const proof = await log.proveInclusion(seq, signed.size)
       const text = formatTlogProof({ index: seq, proof, checkpoint: signed.note })
-      return { id, seq, leaf: Buffer.from(leaf).toString('utf8'), proof: text, verifierKey: signed.verifierKey }
+      const { verifierKey } = signed
+      return {
+        id,
+        seq,
+        leaf: Buffer.from(leaf).toString('utf8'),
+        proof: text,
+        verifierKey,
+        ...(await proveMeta(signed)),
+      }
     },
   }
 }
@@ -147,8 +190,19 @@ export function policyOf(file: string, origin: string): TrustPolicy | undefined 
   return trustLogs(createSigner({ name: origin, privateKey: privateKeyOf(file) }).verifierKey.text)
 }
 
+/** `audit.key` for a log of any name; the meta-log's stands beside that, under its own. */
 function keyFileOf(file: string): string {
-  return join(dirname(file), 'audit.key')
+  return join(dirname(file), file.endsWith('audit-meta.db') ? 'audit-meta.key' : 'audit.key')
+}
+
+/** A name out of the key beside this file, which is made when it is not there. Another key is another name. */
+export function nameOfKey(file: string): string {
+  const spki = createPublicKey(privateKeyOf(file)).export({ type: 'spki', format: 'der' })
+  return createHash('sha256').update(spki).digest('hex').slice(0, 16)
+}
+
+export function hasKey(file: string): boolean {
+  return existsSync(keyFileOf(file))
 }
 
 function privateKeyOf(file: string): KeyObject {

@@ -6,6 +6,7 @@ import type { Config } from './config.ts'
 import type { ServerIdentity } from './ledger-entry.ts'
 import type { ExportState, LedgerExports } from './ledger-exports.ts'
 import { createLedgerKeys, type LedgerKeys } from './ledger-keys.ts'
+import type { LedgerMeta } from './ledger-meta.ts'
 import { createRefusedLogins } from './ledger-logins.ts'
 import { createLedgerUpkeep } from './ledger-upkeep.ts'
 import { auditFileOf, type OpenedLog } from './ledger-store.ts'
@@ -16,6 +17,7 @@ import type { Server } from './server.ts'
 export type GatewayLedger = {
   readonly ledger: Ledger
   readonly keys: LedgerKeys
+  readonly meta: LedgerMeta
   readonly file: string
   readonly exports: () => Promise<ExportState[]>
   readonly onRefusedLogin: (code: string, address: string | undefined) => void
@@ -30,6 +32,8 @@ export type GatewayLedgerOptions = {
   /** A tenant's, below the database's. @default that of the database itself */
   readonly folder: string | undefined
   readonly open: () => Promise<OpenedLog>
+  /** Over the logs of all tenants. */
+  readonly meta: LedgerMeta
   readonly version: string
   readonly server: (tenantId: string, id: string) => Server | undefined
   readonly redactor: () => Redactor
@@ -38,14 +42,14 @@ export type GatewayLedgerOptions = {
 
 /** @throws AuditError when the log can't be opened, which stops a start */
 export async function openGatewayLedger(options: GatewayLedgerOptions): Promise<GatewayLedger> {
-  const { config, version, logger } = options
+  const { config, version, logger, meta } = options
   const file = auditFileOf(options.database, options.folder)
   const opened = await options.open()
   const identify = (tenantId: string, id: string): ServerIdentity | undefined =>
     identityOf(options.server(tenantId, id))
   const ledger = createLedger({ ...opened, config: { ...config.audit, redactor: options.redactor }, identify, logger })
   const { store, log } = opened
-  const keys = createLedgerKeys({ store, origin: log.origin, file, witnesses: config.audit.witnesses })
+  const keys = createLedgerKeys({ store, origin: log.origin, file, meta })
   const upkeep = createLedgerUpkeep({ store, log, keys, config: config.audit, logger })
   const exports = await openExports(options, opened)
   const logins = createRefusedLogins((input) => void ledger.note(input))
@@ -54,6 +58,7 @@ export async function openGatewayLedger(options: GatewayLedgerOptions): Promise<
     ledger,
     file,
     keys,
+    meta,
     exports: async () => (await exports?.states()) ?? [],
     onRefusedLogin: logins.add,
     async started() {

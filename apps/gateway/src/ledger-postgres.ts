@@ -14,12 +14,24 @@ import { createPostgresStore, POSTGRES_SCHEMA } from '@mcp-gateway/audit-chain/s
 import { DEFAULT_TENANT } from '@mcp-gateway/auth'
 import type { Sql } from 'postgres'
 import { GatewayError } from './errors.ts'
+import type { LogPlaces } from './ledger-meta-check.ts'
 import { readOrMake } from './ledger-secret.ts'
-import { auditFileOf, regionOf, tenantFolder, wrongRegion, type OpenedLog } from './ledger-store.ts'
+import type { OpenedMeta } from './ledger-meta.ts'
+import {
+  auditFileOf,
+  META_PREFIX,
+  metaOrigin,
+  regionOf,
+  tenantFolder,
+  wrongRegion,
+  type OpenedLog,
+} from './ledger-store.ts'
 
 export type PostgresLogs = AsyncDisposable & {
   /** Goes on with the tenant's log, or begins one. */
   open(tenantId: string): Promise<OpenedLog>
+  /** The meta-log over them, which is everybody's. */
+  readonly openMeta: () => Promise<OpenedMeta>
 }
 
 export type PostgresLogsOptions = {
@@ -30,6 +42,8 @@ export type PostgresLogsOptions = {
 }
 
 const PREFIX = 'mcp-gateway/audit/'
+/** No tenant is called so. */
+const META = '\u0000meta'
 const CONNECTIONS = 8
 /** A server that is away is asked again so soon: calls wait for it. */
 const RETRY_S = 0.5
@@ -64,15 +78,16 @@ export async function openPostgresLogs(options: PostgresLogsOptions): Promise<Po
       const place = region === undefined ? '' : `${region}/`
       return openedLog(store, known ?? `${PREFIX}${place}${nameOf(namesKey(database), tenantId)}`)
     },
+    openMeta: async () => openedMeta(store, await metaNameOf(sql, database, region)),
     [Symbol.asyncDispose]: end,
   }
 }
 
+export type FoundLog = AsyncDisposable &
+  Omit<OpenedLog, typeof Symbol.dispose> & { readonly openMeta: () => Promise<OpenedMeta> }
+
 /** For the operator's commands: one log that is there. Neither migrates nor makes keys. @throws AuditError AUDIT_NOT_FOUND */
-export async function findPostgresLog(
-  { dsn, database }: PostgresLogsOptions,
-  tenantId: string,
-): Promise<AsyncDisposable & Omit<OpenedLog, typeof Symbol.dispose>> {
+export async function findPostgresLog({ dsn, database }: PostgresLogsOptions, tenantId: string): Promise<FoundLog> {
   const names = namesFileOf(database)
   if (!existsSync(names)) throw new AuditError('AUDIT_NOT_FOUND', `there is no ${names}, which names the logs`)
   const { sql, store, ...rest } = await connect(dsn)
@@ -81,11 +96,22 @@ export async function findPostgresLog(
     const origin = await originOf(sql, database, tenantId)
     if (origin === undefined) throw new AuditError('AUDIT_NOT_FOUND', 'there is no such log in the database')
     const log = openLog({ store, origin })
-    return { store, log, [Symbol.asyncDispose]: () => log[Symbol.asyncDispose]().then(end) }
+    const openMeta = async (): Promise<OpenedMeta> =>
+      openedMeta(store, await metaNameOf(sql, database, regionOf(origin)))
+    return { store, log, openMeta, [Symbol.asyncDispose]: () => log[Symbol.asyncDispose]().then(end) }
   } catch (error) {
     await end()
     throw error instanceof AuditError ? error : unusable(error)
   }
+}
+
+/** Every log of the database, to be compared with the meta-log. */
+export async function logsOf(store: AuditStore): Promise<LogPlaces> {
+  const origins: string[] = []
+  for (let page = await store.origins(); page.length > 0; page = await store.origins(page.at(-1)))
+    origins.push(...page.filter((origin) => origin.startsWith(PREFIX)))
+  const known = new Set(origins)
+  return { origins, unreadable: [], storeOf: async (origin) => (known.has(origin) ? store : undefined) }
 }
 
 type Connections = AsyncDisposable & { readonly sql: Sql; readonly store: AuditStore }
@@ -157,12 +183,27 @@ async function hasLogs(sql: Sql): Promise<boolean> {
 }
 
 /** In whatever region it is. */
-async function originOf(sql: Sql, database: string, tenantId: string): Promise<string | undefined> {
+async function originOf(
+  sql: Sql,
+  database: string,
+  tenantId: string,
+  prefix: string = PREFIX,
+): Promise<string | undefined> {
   const end = `/${nameOf(namesKey(database), tenantId)}`
   const query =
     'select origin from audit_log where starts_with(origin, $1) and right(origin, $2::int) = $3 order by log'
-  const [row] = await sql.unsafe(query, [PREFIX, end.length, end])
+  const [row] = await sql.unsafe(query, [prefix, end.length, end])
   return row?.['origin'] as string | undefined
+}
+
+/** The same for all gateways of a database: by the key that names their logs. */
+async function metaNameOf(sql: Sql, database: string, region: string | undefined): Promise<string> {
+  const known = await originOf(sql, database, META, META_PREFIX)
+  return known ?? metaOrigin(nameOf(namesKey(database), META), region)
+}
+
+function openedMeta(store: AuditStore, origin: string): OpenedMeta {
+  return { store, origin, [Symbol.dispose]: () => undefined }
 }
 
 function openedLog(store: AuditStore, origin: string): OpenedLog {

@@ -2,13 +2,15 @@
  * What the log tells whom. An `auditor` sees everything; an `admin`, who could act on it, sees who did what when, but not
  * what was said; everybody else nothing.
  */
-import { AuditError } from '@mcp-gateway/audit-chain'
+import { AuditError, type TileReply } from '@mcp-gateway/audit-chain'
 import type { Caller } from '@mcp-gateway/auth'
 import { GatewayError } from './errors.ts'
 import { checkLedger } from './ledger-check.ts'
 import type { ExportState } from './ledger-exports.ts'
 import type { EntryProof } from './ledger-keys.ts'
+import { alone, checkMeta, unreadable, type MetaCheck } from './ledger-meta-check.ts'
 import type { GatewayLedger } from './ledger-open.ts'
+import { readTree, type Tree } from './ledger-tiles.ts'
 import { queryLedger, type LedgerFilter, type LedgerPage } from './ledger-query.ts'
 import { createLedgerUsage, type LedgerStats, type LedgerSums, type UsageRow } from './ledger-usage.ts'
 
@@ -20,6 +22,8 @@ export type Verification = {
   /** Entries that a signed checkpoint covers. */
   readonly signedEntries: number
   readonly findings: readonly { readonly code: string; readonly seq?: number; readonly message: string }[]
+  /** What the meta-log says of this log. */
+  readonly meta: MetaCheck
 }
 
 export type LedgerReports = {
@@ -29,6 +33,8 @@ export type LedgerReports = {
   usage(caller: Caller, times: Times, consumer?: string): Promise<readonly UsageRow[]>
   verify(caller: Caller): Promise<Verification>
   prove(caller: Caller, id: string): Promise<EntryProof>
+  /** Paths of C2SP tlog-tiles; undefined for what is not there. For auditors alone. */
+  tree(caller: Caller, tree: Tree, path: string): Promise<TileReply | undefined>
 }
 
 /** `open`: the log of a tenant; each caller sees that of its own. */
@@ -68,6 +74,11 @@ export function createLedgerReports(open: ((tenantId: string) => Promise<Gateway
       const { log } = await allow(caller)
       return await readable(log.keys.prove(log.ledger.log, id))
     },
+    async tree(caller, tree, path) {
+      const { log, withBodies: isAuditor } = await allow(caller)
+      if (!isAuditor) throw new GatewayError('GATEWAY_ROLE_REQUIRED', 'this takes the role auditor')
+      return await readable(readTree(log, tree, path))
+    },
   }
 }
 
@@ -76,6 +87,17 @@ type Report = {
   readonly log: GatewayLedger
   readonly sums: (times: Times) => Promise<LedgerSums>
   readonly check: () => Promise<Verification>
+}
+
+/** Its own log, and no other: the meta-log has the sizes of all of them. */
+async function metaOf({ ledger, meta }: GatewayLedger): Promise<Awaited<ReturnType<typeof checkMeta>>> {
+  try {
+    const { store, log } = await meta.read()
+    const only = ledger.log.origin
+    return await checkMeta({ store, origin: log.origin, file: meta.file, places: alone(ledger), only })
+  } catch (error) {
+    return unreadable(error)
+  }
 }
 
 function createReport(log: GatewayLedger): Report {
@@ -87,7 +109,18 @@ function createReport(log: GatewayLedger): Report {
     const origin = ledger.log.origin
     const { findings, size, rootHash, signedSize } = await checkLedger({ store: ledger.store, origin, file })
     const root = Buffer.from(rootHash).toString('hex')
-    return { intact: findings.length === 0, entries: size, rootHash: root, signedEntries: signedSize, findings }
+    const { findings: more, meta } = await metaOf(log)
+    const all = [...findings, ...more]
+    const problem = meta.problem === undefined ? {} : { problem: 'the meta-log cannot be read' }
+    return {
+      intact: all.length === 0,
+      entries: size,
+      rootHash: root,
+      signedEntries: signedSize,
+      findings: all,
+      // Texts of failures name files.
+      meta: { ...meta, ...problem },
+    }
   }
   return {
     log,

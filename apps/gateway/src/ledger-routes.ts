@@ -2,6 +2,7 @@
 import { createRoute, z, type OpenAPIHono, type RouteConfig } from '@hono/zod-openapi'
 import type { LedgerReports } from './ledger-reports.ts'
 import { MAX_LIMIT } from './ledger-query.ts'
+import { addTileRoutes } from './ledger-tiles.ts'
 import type { RestEnv } from './routes.ts'
 
 const DEFAULT_LIMIT = 50
@@ -71,6 +72,15 @@ const statsSchema = z
   })
   .openapi('AuditStats')
 const findingSchema = z.object({ code: z.string(), seq: count.optional(), message: z.string() })
+const metaSchema = z
+  .object({
+    entries: count,
+    signedEntries: count,
+    logs: count,
+    behind: z.array(z.object({ log: z.string(), signed: count, recorded: count })),
+    problem: z.string().optional(),
+  })
+  .openapi('AuditMeta')
 const verificationSchema = z
   .object({
     intact: z.boolean(),
@@ -78,10 +88,20 @@ const verificationSchema = z
     rootHash: z.string(),
     signedEntries: count,
     findings: z.array(findingSchema),
+    meta: metaSchema,
   })
   .openapi('AuditVerification')
+const metaProofSchema = z.object({ entry: z.string(), proof: z.string(), verifierKey: z.string() })
 const proofSchema = z
-  .object({ id: z.string(), seq: count, leaf: z.string(), proof: z.string(), verifierKey: z.string() })
+  .object({
+    id: z.string(),
+    seq: count,
+    leaf: z.string(),
+    proof: z.string(),
+    verifierKey: z.string(),
+    meta: metaProofSchema.optional(),
+    metaProblem: z.string().optional(),
+  })
   .openapi('AuditProof')
 
 const security = [{ apiKey: [] }, { bearer: [] }]
@@ -133,7 +153,8 @@ export function addLedgerRoutes(app: OpenAPIHono<RestEnv>, reports: LedgerReport
   })
   app.openapi(routes.verify, async (c) => {
     const found = await reports.verify(c.get('caller'))
-    return c.json({ ...found, findings: [...found.findings] }, 200)
+    const meta = { ...found.meta, behind: [...found.meta.behind] }
+    return c.json({ ...found, findings: [...found.findings], meta }, 200)
   })
   app.openapi(routes.stats, async (c) => {
     const { exports, ...stats } = await reports.stats(c.get('caller'), c.req.valid('query'))
@@ -146,5 +167,6 @@ export function addLedgerRoutes(app: OpenAPIHono<RestEnv>, reports: LedgerReport
     const { consumer } = c.req.valid('param')
     return c.json({ usage: [...(await reports.usage(c.get('caller'), c.req.valid('query'), consumer))] }, 200)
   })
+  addTileRoutes(app, reports)
   app.openapi(routes.proof, async (c) => c.json(await reports.prove(c.get('caller'), c.req.valid('param').id), 200))
 }

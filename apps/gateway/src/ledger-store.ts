@@ -1,18 +1,34 @@
 /** Where the log of a gateway is: a SQLite file beside its database, with the key that signs its checkpoints. */
 import { createHash, randomBytes } from 'node:crypto'
-import { closeSync, mkdirSync, openSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { openLog, type AuditLog, type AuditStore } from '@mcp-gateway/audit-chain'
 import { createMemoryStore } from '@mcp-gateway/audit-chain/stores/memory'
 import { createSqliteStore, openSqlite } from '@mcp-gateway/audit-chain/stores/sqlite'
 import { DEFAULT_TENANT } from '@mcp-gateway/auth'
 import { GatewayError } from './errors.ts'
 
+const META_FILE = 'audit-meta.db'
+export const META_PREFIX = 'mcp-gateway/meta/'
+
 export type OpenedLog = Disposable & { readonly store: AuditStore; readonly log: AuditLog }
 
 /** The file of the log beside the gateway's own database, or in a tenant's folder there. */
 export function auditFileOf(database: string, folder = ''): string {
   return database === ':memory:' ? database : join(dirname(database), folder, 'audit.db')
+}
+
+/** The file of the meta-log over all of them, beside the gateway's own database. */
+export function metaFileOf(database: string): string {
+  return database === ':memory:' ? database : join(dirname(database), META_FILE)
+}
+
+/** The same from a log's own file, when nobody knows the database: beside it, or above the folder of a tenant. */
+export function metaFileNear(file: string): string {
+  const beside = metaFileOf(file)
+  const folder = dirname(dirname(file))
+  const above = join(dirname(folder), META_FILE)
+  return !existsSync(beside) && basename(folder) === 'tenants' && existsSync(above) ? above : beside
 }
 
 /**
@@ -35,9 +51,34 @@ export async function openLedgerLog(file: string, region?: string): Promise<Open
   }
 }
 
+/** The same for the meta-log; `name` is what it is called when it begins. @throws GatewayError GATEWAY_AUDIT_REGION */
+export async function openMetaFile(
+  file: string,
+  name: string,
+  region?: string,
+): Promise<Disposable & { readonly store: AuditStore; readonly origin: string }> {
+  const { store, close } = openStore(file)
+  try {
+    const [known] = await store.origins()
+    const origin = known ?? metaOrigin(name, region)
+    const itsRegion = regionOf(origin)
+    if (region !== undefined && itsRegion !== undefined && itsRegion !== region)
+      throw wrongRegion(file, itsRegion, region)
+    return { store, origin, [Symbol.dispose]: close }
+  } catch (error) {
+    close()
+    throw error
+  }
+}
+
+/** Not under the names of the logs: who counts those does not count it. */
+export function metaOrigin(name: string, region?: string): string {
+  return `${META_PREFIX}${region === undefined ? '' : `${region}/`}${name}`
+}
+
 /** What the name of a log says of its region. */
 export function regionOf(origin: string): string | undefined {
-  return /^mcp-gateway\/audit\/([a-z0-9-]+)\/(?:[0-9a-f]{16}){1,2}$/.exec(origin)?.[1]
+  return /^mcp-gateway\/(?:audit|meta)\/([a-z0-9-]+)\/(?:[0-9a-f]{16}){1,2}$/.exec(origin)?.[1]
 }
 
 export function wrongRegion(what: string, itsRegion: string, region: string): GatewayError {

@@ -4,7 +4,9 @@
  */
 import { DEFAULT_TENANT } from '@mcp-gateway/auth'
 import { GatewayError } from './errors.ts'
-import { auditFileOf, openLedgerLog, tenantFolder, type OpenedLog } from './ledger-store.ts'
+import { createLedgerMeta, openMeta, type LedgerMeta, type OpenedMeta } from './ledger-meta.ts'
+import { auditFileOf, metaFileOf, openLedgerLog, tenantFolder, type OpenedLog } from './ledger-store.ts'
+import type { Logger } from './log.ts'
 import { openGatewayLedger, type GatewayLedger, type GatewayLedgerOptions } from './ledger-open.ts'
 
 export type TenantLedgers = {
@@ -19,7 +21,7 @@ export type TenantLedgers = {
   close(): Promise<void>
 }
 
-export type TenantLedgersOptions = Omit<GatewayLedgerOptions, 'folder' | 'open'>
+export type TenantLedgersOptions = Omit<GatewayLedgerOptions, 'folder' | 'open' | 'meta'>
 
 /** Logs that are open. The adversary is an issuer of tokens that makes up tenants. */
 const MAX_TENANTS = 1000
@@ -28,12 +30,16 @@ const MAX_TENANTS = 1000
 export async function openTenantLedgers(options: TenantLedgersOptions): Promise<TenantLedgers | undefined> {
   if (!options.config.audit.enabled) return undefined
   const logs = await openLogs(options)
+  const { config, database, logger } = options
+  const { witnesses, checkpointIntervalMs } = config.audit
+  const meta = createLedgerMeta({ open: logs.openMeta, file: metaFileOf(database), witnesses })
   const openOf = async (tenantId: string): Promise<GatewayLedger> =>
-    await openGatewayLedger({ ...options, folder: tenantFolder(tenantId), open: () => logs.open(tenantId) })
+    await openGatewayLedger({ ...options, folder: tenantFolder(tenantId), open: () => logs.open(tenantId), meta })
   const main = await openOf(DEFAULT_TENANT).catch(async (error: unknown) => {
     await logs[Symbol.asyncDispose]()
     throw error
   })
+  const witnessing = createWitnessing({ meta, intervalMs: checkpointIntervalMs, logger })
   const ready = new Map<string, GatewayLedger>([[DEFAULT_TENANT, main]])
   const opening = new Map<string, Promise<GatewayLedger>>()
 
@@ -70,12 +76,42 @@ export async function openTenantLedgers(options: TenantLedgersOptions): Promise<
     async close() {
       await Promise.allSettled(opening.values())
       await Promise.all(Array.from(ready.values(), (ledger) => ledger.close()))
+      await witnessing[Symbol.asyncDispose]()
+      await meta[Symbol.asyncDispose]()
       await logs[Symbol.asyncDispose]()
     },
   }
 }
 
-type Logs = AsyncDisposable & { open(tenantId: string): Promise<OpenedLog> }
+/** Signs the meta-log now and then, and shows it to the witnesses. */
+function createWitnessing(options: {
+  readonly meta: LedgerMeta
+  readonly intervalMs: number
+  readonly logger: Logger
+}): AsyncDisposable {
+  const { meta, intervalMs, logger } = options
+  const stop = new AbortController()
+  const onError = (error: unknown): void =>
+    logger.error({ error: String(error) }, 'no checkpoint of the meta-log was signed')
+  const onMissing = (witness: string, error: unknown): void =>
+    logger.warn({ witness, error: String(error) }, 'a checkpoint was not cosigned')
+  // It ends by itself, and has said so, when the meta-log is not what was signed before.
+  const running =
+    intervalMs === 0
+      ? undefined
+      : meta.run({ intervalMs, signal: stop.signal, onError, onMissing }).catch(() => undefined)
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      await running
+    },
+  }
+}
+
+type Logs = AsyncDisposable & {
+  open(tenantId: string): Promise<OpenedLog>
+  readonly openMeta: () => Promise<OpenedMeta>
+}
 
 /** The driver is loaded for those who have a PostgreSQL. */
 async function openLogs({ config, database }: TenantLedgersOptions): Promise<Logs> {
@@ -86,6 +122,7 @@ async function openLogs({ config, database }: TenantLedgersOptions): Promise<Log
   }
   return {
     open: (tenantId) => openLedgerLog(auditFileOf(database, tenantFolder(tenantId)), region),
+    openMeta: () => openMeta(metaFileOf(database), region),
     [Symbol.asyncDispose]: async () => undefined,
   }
 }

@@ -42,15 +42,18 @@ export function createLedgerUpkeep({ log, store, keys, config, logger }: LedgerU
 
   return {
     start() {
-      const onError = (error: unknown): void => logger.error({ error: String(error) }, 'no checkpoint was signed')
-      const onMissing = (witness: string, error: unknown): void =>
-        logger.warn({ witness, error: String(error) }, 'a checkpoint was not cosigned')
+      const onError = (error: unknown): void =>
+        logger.error({ log: log.origin, error: String(error) }, 'no checkpoint was signed')
+      const onMissing = (_name: string, error: unknown): void =>
+        logger.warn({ log: log.origin, error: String(error) }, 'a checkpoint is not in the meta-log yet')
+      const sign = async (): Promise<void> => {
+        await sleep(checkpointIntervalMs, undefined, { signal }).catch(() => undefined) // Woken by the end.
+        await keys.run({ intervalMs: checkpointIntervalMs, signal, onError, onMissing })
+      }
       tasks = [
         ...(retentionDays === undefined ? [] : [ageOut(retentionDays)]),
         // It ends by itself, and has said so, when the log is not what was signed before.
-        ...(checkpointIntervalMs === 0
-          ? []
-          : [keys.run({ intervalMs: checkpointIntervalMs, signal, onError, onMissing }).catch(() => undefined)]),
+        ...(checkpointIntervalMs === 0 ? [] : [sign().catch(() => undefined)]),
       ]
     },
     async close() {

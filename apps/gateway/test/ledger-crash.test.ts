@@ -3,7 +3,8 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { checkLedger, readLedgerFile } from '@mcp-gateway/gateway/ledger'
+import { readMetaEntry } from '@mcp-gateway/audit-chain'
+import { checkLedger, checkPlace, openLedgerFile, readLedgerFile } from '@mcp-gateway/gateway/ledger'
 import { folder } from './ledger-support.ts'
 import { echoServer, KEY, KEYS } from './support.ts'
 
@@ -12,7 +13,13 @@ const CLIENTS = 16
 const GATEWAY = join(import.meta.dirname, 'fixtures', 'gateway-process.ts')
 
 async function startProcess(database: string): Promise<{ child: ChildProcess; url: string }> {
-  const config = { port: 0, log: { level: 'silent' }, auth: KEYS, servers: [echoServer('one')] }
+  const config = {
+    port: 0,
+    log: { level: 'silent' },
+    auth: KEYS,
+    servers: [echoServer('one')],
+    audit: { checkpointIntervalMs: 5 },
+  }
   const child = spawn(
     process.execPath,
     ['--conditions=@mcp-gateway/source', GATEWAY, database, JSON.stringify(config)],
@@ -68,4 +75,18 @@ it(`loses no acknowledged call in ${KILLS} kills`, { timeout: 120_000 }, async (
   expect(count).toBe(logged.size)
   const { findings } = await checkLedger({ store: reader.store, origin: reader.log.origin, file: place.audit })
   expect(findings).toEqual([])
+  // Killed between signing and recording, too: what is missing comes with the next checkpoint, and nothing comes twice.
+  const before = await checkPlace({ file: place.audit }, { everyLog: true })
+  expect(before.findings).toEqual([])
+  await using ledger = await openLedgerFile(place.audit)
+  await ledger.keys.checkpoint()
+  expect(await checkPlace({ file: place.audit }, { everyLog: true })).toMatchObject({
+    findings: [],
+    meta: { behind: [] },
+  })
+  const sizes: number[] = []
+  for await (const { leaf } of (await ledger.meta.read()).log.entries()) sizes.push(readMetaEntry(leaf).size)
+  expect(sizes.length).toBeGreaterThan(0)
+  expect(sizes).toEqual([...new Set(sizes)].sort((a, b) => a - b))
+  process.stderr.write(`${KILLS} kills, ${sizes.length} checkpoints recorded, ${before.meta?.behind.length} behind\n`)
 })

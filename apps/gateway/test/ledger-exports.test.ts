@@ -10,12 +10,12 @@ import { buffer, text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { createCosigner, openLog } from '@mcp-gateway/audit-chain'
+import { createCosigner, openLog, readMetaEntry } from '@mcp-gateway/audit-chain'
 import { verifyWebhook } from '@mcp-gateway/audit-chain/sinks/webhook'
 import { createSqliteStore, openSqlite } from '@mcp-gateway/audit-chain/stores/sqlite'
 import { parseNote, parsePolicy, verifyCheckpoint } from '@mcp-gateway/audit-chain/verify'
 import type { RunningGateway } from '@mcp-gateway/gateway'
-import { checkLedger, openLedgerFile, readLedgerFile } from '@mcp-gateway/gateway/ledger'
+import { checkLedger, metaFileOf, openLedgerFile, readLedgerFile } from '@mcp-gateway/gateway/ledger'
 import { entriesIn, folder, type Folder } from './ledger-support.ts'
 import { echoServer, gatewayWith, KEY, KEYS, modern, send } from './support.ts'
 
@@ -245,7 +245,7 @@ it('puts objects into a bucket, compressed and locked', async () => {
   }
 })
 
-it('witnesses cosign each checkpoint; one that is away, or signs something else, stops nothing', async () => {
+it('witnesses cosign the meta-log alone; one that is away, or signs something else, stops nothing', async () => {
   const cosigners = ['good.example', 'away.example', 'liar.example'].map((name) => createCosigner({ name, privateKey: generateKeyPairSync('ed25519').privateKey })) // prettier-ignore
   const [good, away, liar] = cosigners
   const requests: string[] = []
@@ -268,16 +268,31 @@ it('witnesses cosign each checkpoint; one that is away, or signs something else,
   const gateway = await gatewayFor({ checkpointIntervalMs: 30, witnesses })
   await call(gateway, {})
   await using reader = await readLedgerFile(place.audit)
-  const last = () => reader.store.lastCheckpoint(reader.log.origin)
-  await until(async () => (await last())?.size === 2)
+  await until(async () => (await reader.store.lastCheckpoint(reader.log.origin))?.size === 2)
+  const metaFile = metaFileOf(place.database)
+  await until(() =>
+    readLedgerFile(metaFile).then(
+      (found) => found[Symbol.asyncDispose]().then(() => true),
+      () => false,
+    ),
+  )
+  await using meta = await readLedgerFile(metaFile)
+  const last = () => meta.store.lastCheckpoint(meta.log.origin)
+  // The sizes that the log had when it was signed: the last one is all of it.
+  await until(async () => {
+    const { size = 0 } = (await last()) ?? {}
+    return size > 0 && readMetaEntry((await meta.log.entry(size - 1)).leaf).size === 2
+  })
+  const { note = '' } = (await last()) ?? {}
   await gateway.close()
   kill(witness)
-  const { note = '' } = (await last()) ?? {}
-  expect(note.match(/^— (\S+) /gm)?.map((line) => line.slice(2, -1))).toEqual([reader.log.origin, 'good.example'])
+  expect(note.match(/^— (\S+) /gm)?.map((line) => line.slice(2, -1))).toEqual([meta.log.origin, 'good.example'])
+  expect((await reader.store.lastCheckpoint(reader.log.origin))?.note).not.toContain('good.example')
+  expect(requests.every((body) => body.includes(meta.log.origin))).toBe(true)
   expect(requests.length).toBeGreaterThanOrEqual(2)
   await using file = await openLedgerFile(place.audit)
-  const logKey = (await file.keys.checkpoint())?.verifierKey
+  const logKey = (await file.meta.prove(file.log.origin, 2)).verifierKey
   const policy = (name: string, key = '') => parsePolicy(`log ${logKey}\nwitness ${name} ${key}\nquorum ${name}`)
-  expect(verifyCheckpoint(note, policy('good', good?.verifierKey.text), file.log.origin).findings).toEqual([])
-  expect(verifyCheckpoint(note, policy('liar', liar?.verifierKey.text), file.log.origin).findings).toHaveLength(1)
+  expect(verifyCheckpoint(note, policy('good', good?.verifierKey.text), meta.log.origin).findings).toEqual([])
+  expect(verifyCheckpoint(note, policy('liar', liar?.verifierKey.text), meta.log.origin).findings).toHaveLength(1)
 })

@@ -1,12 +1,21 @@
 // The audit log in PostgreSQL: several gateways, kill -9, a database that goes away, and a password that nobody sees.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { pino } from 'pino'
 import { afterAll, describe, expect, it } from 'vitest'
+import { readMetaEntry } from '@mcp-gateway/audit-chain'
 import { parseConfig, startGateway } from '@mcp-gateway/gateway'
-import { checkLedger, openLedger, queryLedger, readLedger, type LedgerPlace } from '@mcp-gateway/gateway/ledger'
+import {
+  checkLedger,
+  checkPlace,
+  openLedger,
+  queryLedger,
+  readLedger,
+  type LedgerPlace,
+} from '@mcp-gateway/gateway/ledger'
 import { folder, type Folder } from './ledger-support.ts'
 import { PASSWORD, startPostgres } from './support/postgres.ts'
 import { echoServer, gatewayWith, KEY, KEYS, send } from './support.ts'
@@ -32,7 +41,13 @@ const headers = (key = KEY) => ({ authorization: `Bearer ${key}`, 'content-type'
 const bodyOf = (id: string) => JSON.stringify({ arguments: { id } })
 
 async function startProcess(at: Folder, dsn: string): Promise<{ child: ChildProcess; url: string }> {
-  const config = { port: 0, log: { level: 'silent' }, auth: KEYS, servers: [echoServer('one')], audit: audit(dsn) }
+  const config = {
+    port: 0,
+    log: { level: 'silent' },
+    auth: KEYS,
+    servers: [echoServer('one')],
+    audit: audit(dsn, { checkpointIntervalMs: 10 }),
+  }
   const child = spawn(
     process.execPath,
     ['--conditions=@mcp-gateway/source', GATEWAY, at.database, JSON.stringify(config)],
@@ -72,6 +87,21 @@ async function loggedIn(at: LedgerPlace): Promise<string[]> {
   return logged
 }
 
+/** Sizes that the meta-log has of this log, which is signed first: in the order they were recorded. All is checked. */
+async function recordedIn(at: LedgerPlace): Promise<number[]> {
+  await using ledger = await openLedger(at)
+  await ledger.keys.checkpoint()
+  const { log } = await ledger.meta.read()
+  const sizes: number[] = []
+  for await (const { leaf } of log.entries()) {
+    const { origin, size } = readMetaEntry(leaf)
+    if (origin === ledger.log.origin) sizes.push(size)
+  }
+  expect(await checkPlace(at, { everyLog: true })).toMatchObject({ findings: [], meta: { behind: [] } })
+  expect(sizes.at(-1)).toBe((await ledger.log.head()).size)
+  return sizes
+}
+
 describe.skipIf(isAbsent)('several gateways', () => {
   it(`two on one log lose no acknowledged call in ${KILLS} kills`, { timeout: 120_000 }, async () => {
     using at = folder()
@@ -99,7 +129,12 @@ describe.skipIf(isAbsent)('several gateways', () => {
     const known = new Set(logged)
     expect(acknowledged.filter((id) => !known.has(id))).toEqual([])
     expect(logged.length).toBe(known.size)
-    expect(await server.sql(dsn).unsafe('select origin from audit_log')).toHaveLength(1)
+    const names = (await server.sql(dsn).unsafe('select origin from audit_log')).map(({ origin }) => String(origin))
+    expect(new Set(names.map((name) => name.split('/')[1]))).toEqual(new Set(['audit', 'meta']))
+    expect(names).toHaveLength(2)
+    const sizes = await recordedIn(place(at, dsn))
+    expect(sizes.length).toBeGreaterThan(0)
+    expect(sizes).toEqual([...new Set(sizes)].sort((a, b) => a - b))
     process.stderr.write(`${acknowledged.length} acknowledged, ${logged.length} logged, ${KILLS} kills\n`)
   })
 
@@ -123,8 +158,59 @@ describe.skipIf(isAbsent)('several gateways', () => {
     const origins = await server.sql(dsn).unsafe('select origin from audit_log')
     expect(new Set(origins.map(({ origin }) => String(origin))).size).toBe(3)
     for (const { origin } of origins) expect(origin).toMatch(/^mcp-gateway\/audit\/eu\/[0-9a-f]{32}$/)
+    for (const who of ['acme', 'globex']) {
+      const its = { ...place(at, dsn, who), file: join(at.path, 'tenants', who, 'audit.db'), meta: join(at.path, 'audit-meta.db') } // prettier-ignore
+      expect(await recordedIn(its)).toHaveLength(1)
+    }
+    const all = await server.sql(dsn).unsafe('select origin from audit_log order by origin')
+    expect(all.map(({ origin }) => String(origin)).at(-1)).toMatch(/^mcp-gateway\/meta\/eu\/[0-9a-f]{32}$/)
+    expect(all).toHaveLength(4)
     await expect(gatewayWith({ ...config, audit: audit(dsn, { region: 'us' }) }, at.database)).rejects.toMatchObject({ code: 'GATEWAY_AUDIT_REGION' }) // prettier-ignore
   })
+
+  it(
+    'rows of one tenant that were set back, with all that was signed for them, are found',
+    { timeout: 60_000 },
+    async () => {
+      using at = folder()
+      const dsn = await server.createDatabase('rollback')
+      const owner = server.sql(dsn)
+      const config = { auth: KEYS, servers: [echoServer('one')], audit: audit(dsn) }
+      const checkpoints = join(at.path, 'checkpoints')
+      const run = async () => {
+        await using gateway = closing(await gatewayWith(config, at.database))
+        await send(gateway.it, '/api/servers/one/tools/echo', { headers: headers(), body: bodyOf('x') })
+        await gateway.it.close()
+        await recordedIn(place(at, dsn))
+      }
+      await run()
+      using copy = folder()
+      cpSync(checkpoints, copy.path, { recursive: true })
+      const [before] = await owner.unsafe(`select * from audit_log where origin like 'mcp-gateway/audit/%'`)
+      if (before === undefined) throw new Error('there is no log')
+      await run()
+      await owner.begin(async (sql) => {
+        await sql.unsafe(`set local session_replication_role = replica`) // No trigger refuses its owner.
+        for (const [table, column] of [
+          ['audit_entry', 'seq'],
+          ['audit_field', 'seq'],
+          ['audit_checkpoint', 'size - 1'],
+        ])
+          // prettier-ignore
+          await sql.unsafe(`delete from ${table} where log = $1 and ${column} >= $2`, [before['log'], before['size']])
+        await sql.unsafe('update audit_log set size = $2, last_hash = $3, last_at = $4, nodes = $5 where log = $1', [before['log'], before['size'], before['last_hash'], before['last_at'], before['nodes']]) // prettier-ignore
+      })
+      cpSync(copy.path, checkpoints, { recursive: true })
+      {
+        await using reader = await readLedger(place(at, dsn))
+        const own = await checkLedger({ store: reader.store, origin: reader.log.origin, file: at.audit })
+        expect(own).toMatchObject({ findings: [], size: Number(before['size']) })
+      }
+      const { findings } = await checkPlace(place(at, dsn), { everyLog: true })
+      expect(findings).toMatchObject([{ code: 'ROLLED_BACK', origin: before['origin'] }])
+      await expect(recordedIn(place(at, dsn))).rejects.toMatchObject({ code: 'AUDIT_ROLLED_BACK' })
+    },
+  )
 
   it('one with other names is refused, not given another log', { timeout: 60_000 }, async () => {
     using at = folder()

@@ -28,11 +28,11 @@ const config = {
 }
 const otherOf = (tenant: Tenant): Tenant => (tenant === 'acme' ? 'globex' : 'acme')
 /** What only this tenant may ever see. Ids are no secrets here: the other tenant guesses them, and its own log says so. */
-const secretsOf = (tenant: Tenant) => [`canary-of-${tenant}`, `name-of-${tenant}`]
+const secretsOf = (tenant: Tenant) => [`canary-of-${tenant}`, `name-of-${tenant}`, theirs(tenant).origin]
 
 let place: Folder
 let gateway: RunningGateway
-type Known = { session: string; sharedPid: string; entry: string; cursor: string }
+type Known = { session: string; sharedPid: string; entry: string; cursor: string; origin: string }
 const known: Partial<Record<Tenant, Known>> = {}
 
 const bearer = (tenant: Tenant, id = 'agent') => ({ authorization: `Bearer ${key(tenant, id)}` })
@@ -60,11 +60,15 @@ beforeAll(async () => {
     const body = JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'initialize', params })
     const opened = await send(gateway, '/mcp/server/shared', { headers, body })
     const entries = (await get(tenant, '/api/audit')).json()['entries'] as { id: string }[]
+    // Signs the tenant's log and the meta-log over it, which both have something to tell from now on.
+    const proof = await get(tenant, `/api/proofs/${entries[0]?.id ?? ''}`)
+    const { leaf } = proof.json() as { leaf: string }
     const { result } = pid.json() as { result: { content: [{ text: string }] } }
     known[tenant] = {
       session: String(opened.headers['mcp-session-id']),
       sharedPid: result.content[0].text,
       entry: entries[0]?.id ?? '',
+      origin: (JSON.parse(leaf) as { log: string }).log,
       cursor: Buffer.from(`${tenant}-crm__echo`).toString('base64url'),
     }
   }
@@ -115,6 +119,10 @@ describe('with the other tenant’s ids', () => {
         const other = otherOf(tenant)
         const pick = (): string => gen(() => idsOf(other))
         const url = path.replaceAll(/\{\w+\}/g, () => encodeURIComponent(pick()))
+        // Each tile there is, too.
+        const tile = gen(() =>
+          fc.constantFrom('tile/0/000.p/1', 'tile/0/000.p/2', 'tile/entries/000.p/1', 'checkpoint'),
+        )
         const query = method === 'get' ? `?server=${pick()}&consumer=${pick()}` : ''
         const name = pick()
         const rpc = asTenant(
@@ -127,7 +135,8 @@ describe('with the other tenant’s ids', () => {
         const options = path.startsWith('/mcp') ? rpc : method === 'get' ? { headers: bearer(tenant, caller) } : rest
         const answer = await send(gateway, url + query, { ...options, method: method.toUpperCase() })
         if (answer.status < 300) answered += 1
-        for (const secret of secretsOf(other)) expect(answer.text).not.toContain(secret)
+        const tree = await get(tenant, `/api/audit/${gen(() => fc.constantFrom('log', 'meta'))}/${tile}`, caller)
+        for (const secret of secretsOf(other)) expect(answer.text + tree.text).not.toContain(secret)
       },
     )
     await fc.assert(law, { numRuns: Number(process.env['TENANT_RUNS'] ?? 600), endOnFailure: true })

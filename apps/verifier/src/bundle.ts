@@ -17,8 +17,9 @@ import {
 } from '@mcp-gateway/audit-chain/verify'
 import { VerifyError, type Finding } from './finding.ts'
 import { createHistory, type History } from './history.ts'
-import { readLine, type ConsistencyProof, type EntryLine, type Line } from './line.ts'
+import { readLine, type ConsistencyProof, type EntryLine, type Line, type MetaLine } from './line.ts'
 import { readLines } from './lines.ts'
+import { isQuorum, verifyMeta, type MetaReading } from './meta.ts'
 import { describeCheckpoint, reportOf, type CheckpointReport, type Report } from './report.ts'
 import type { State } from './state.ts'
 import type { Trust } from './trust.ts'
@@ -28,6 +29,8 @@ export type BundleOptions = {
   readonly state: State
   /** When it must be a certain log's. */
   readonly origin?: string
+  /** Whether the meta-log has to have the last checkpoint, under a pinned key. @default false */
+  readonly requireMeta?: boolean
   /** Given beside the bundle. */
   readonly proofs?: readonly ConsistencyProof[]
   readonly onProgress?: (lines: number) => void
@@ -35,6 +38,7 @@ export type BundleOptions = {
 
 const MAX_FINDINGS = 1000
 const MAX_CHECKPOINTS = 4096
+const MAX_META_PROOFS = 1024
 const PROGRESS_LINES = 100_000
 
 /** Whatever it finds is in the report. */
@@ -67,7 +71,10 @@ type BundleReader = {
   readonly report: () => Report
 }
 
-function createBundleReader({ trust, state, origin: expected, proofs = [] }: BundleOptions): BundleReader {
+function createBundleReader(options: BundleOptions): BundleReader {
+  const { trust, state, origin: expected, proofs = [], requireMeta = false } = options
+  // Witnesses cosign the log or the meta-log over it: they are counted at the end, when both were read.
+  const policy = { ...trust.policy, isQuorum: () => true }
   const findings: Finding[] = []
   const count = { entries: 0, proofs: 0, fields: 0, checkpoints: 0, dropped: 0 }
   let origin: string | undefined
@@ -76,6 +83,10 @@ function createBundleReader({ trust, state, origin: expected, proofs = [] }: Bun
   let chain: ChainVerifier | undefined
   /** Met before the first entry of a whole log, or beside proofs. */
   const early: { checkpoint: Checkpoint; note: string }[] = []
+  let metaLine: { readonly line: MetaLine; readonly number: number } | undefined
+  let meta: MetaReading | undefined
+  /** Of the meta-log, and given in the bundle. */
+  const metaProofs: ConsistencyProof[] = []
   let signed: { checkpoint: Checkpoint; signatures: readonly VerifiedSignature[]; note: string } | undefined
 
   const add = (finding: Finding): void => {
@@ -97,14 +108,18 @@ function createBundleReader({ trust, state, origin: expected, proofs = [] }: Bun
     }
     remembered = state.last(name)
     history = createHistory(remembered)
-    for (const proof of proofs) history.addProof(proof)
+    for (const proof of proofs) addProof(proof, name)
+  }
+  const addProof = (proof: ConsistencyProof, log: string): void => {
+    if (proof.log === undefined || proof.log === log) history.addProof(proof)
+    else if (metaProofs.length < MAX_META_PROOFS) metaProofs.push(proof)
   }
 
   const readCheckpoint = (note: string, log: string, line: number): void => {
     count.checkpoints += 1
     if (count.checkpoints > MAX_CHECKPOINTS)
       throw new VerifyError('LINE_MALFORMED', `more than ${MAX_CHECKPOINTS} checkpoints`)
-    const { checkpoint, signatures, findings: found } = verifyCheckpoint(note, trust.policy, log)
+    const { checkpoint, signatures, findings: found } = verifyCheckpoint(note, policy, log)
     const unreadable = found.find(({ code }) => code === 'NOTE_MALFORMED')
     if (unreadable !== undefined) throw new VerifyError('NOTE_MALFORMED', unreadable.message)
     addAll(found, line)
@@ -118,7 +133,10 @@ function createBundleReader({ trust, state, origin: expected, proofs = [] }: Bun
     hold(checkpoint, signatures, note)
   }
   const hold = (checkpoint: Checkpoint, signatures: readonly VerifiedSignature[], note: string): void => {
-    if (signed === undefined || checkpoint.size > signed.checkpoint.size) signed = { checkpoint, signatures, note }
+    const isLarger = signed === undefined || checkpoint.size > signed.checkpoint.size
+    // The same one with more witnesses is worth more.
+    const isBetter = checkpoint.size === signed?.checkpoint.size && signatures.length > signed.signatures.length
+    if (isLarger || isBetter) signed = { checkpoint, signatures, note }
   }
 
   const startChain = (log: string): ChainVerifier => {
@@ -138,7 +156,7 @@ function createBundleReader({ trust, state, origin: expected, proofs = [] }: Bun
   const readProven = (text: string, { leaf, fields }: EntryLine, log: string, line: number): void => {
     if (count.entries > 0) throw new VerifyError('LINE_MALFORMED', 'entries with and without a proof are mixed')
     const note = checkpointOf(text)
-    const { entry, checkpoint, signatures, findings: found } = verifyEntryProof(text, leaf, trust.policy)
+    const { entry, checkpoint, signatures, findings: found } = verifyEntryProof(text, leaf, policy)
     const where = entry ?? positionOf(leaf)
     addAll(
       found.map((finding) => ({ ...where, ...finding })),
@@ -184,6 +202,21 @@ function createBundleReader({ trust, state, origin: expected, proofs = [] }: Bun
     } else if (findings.length === 0) history.confirm(signed.checkpoint, signed.note)
   }
 
+  const finishMeta = (): void => {
+    if (metaLine !== undefined && signed !== undefined) {
+      meta = verifyMeta(metaLine.line, signed.checkpoint, { trust, state, proofs: metaProofs })
+      addAll(meta.findings, metaLine.number)
+    }
+    if (requireMeta && metaLine === undefined)
+      add({ code: 'META_MISSING', message: 'the meta-log is asked for, and the bundle has no proof of it' })
+    if (requireMeta && meta?.takenKey !== undefined)
+      add({ code: 'KEY_MISSING', message: `the key of the meta-log is not pinned: the bundle says ${meta.takenKey}` })
+    if (signed === undefined || isQuorum(trust.policy, signed.signatures) || meta?.isQuorum === true) return
+    const message =
+      'neither the checkpoint nor one of a pinned meta-log that has it is cosigned by the quorum of the policy'
+    add({ code: 'QUORUM_MISSING', origin: signed.checkpoint.origin, message })
+  }
+
   return {
     add,
     read(line, number) {
@@ -193,7 +226,12 @@ function createBundleReader({ trust, state, origin: expected, proofs = [] }: Bun
       }
       if (origin === undefined) throw new VerifyError('LINE_MALFORMED', 'the first line is no head')
       if (line.kind === 'checkpoint') return readCheckpoint(line.note, origin, number)
-      if (line.kind === 'consistency') return history.addProof(line.proof)
+      if (line.kind === 'consistency') return addProof(line.proof, origin)
+      if (line.kind === 'meta') {
+        if (metaLine !== undefined) throw new VerifyError('LINE_MALFORMED', 'a second proof of a meta-log')
+        metaLine = { line, number }
+        return
+      }
       if (line.proof === undefined) return readWholeLog(line, origin, number)
       return readProven(line.proof, line, origin, number)
     },
@@ -202,8 +240,11 @@ function createBundleReader({ trust, state, origin: expected, proofs = [] }: Bun
       // Without any entry it is an empty log, or one that lost them all.
       if (count.proofs === 0) finishWholeLog(chain ?? startChain(origin), origin)
       else for (const { checkpoint, note } of early) for (const finding of history.meet(checkpoint, note)) add(finding)
+      finishMeta()
+      if (findings.length > 0) return
       const latest = history.latest()
-      if (findings.length === 0 && latest?.note !== undefined) state.keep(origin, latest.note)
+      if (latest?.note !== undefined) state.keep(origin, latest.note)
+      meta?.keep?.()
     },
     report() {
       const dropped = `${count.dropped} more findings are not listed`
@@ -215,10 +256,17 @@ function createBundleReader({ trust, state, origin: expected, proofs = [] }: Bun
       const pinned = [...trust.pinned]
       if (expected !== undefined) pinned.push(`origin ${expected}`)
       if (remembered !== undefined) pinned.push(`remembered checkpoint of size ${remembered.size}`)
-      const taken = origin === undefined ? [] : ['entries, fields, proofs and checkpoints; no key is read from it']
+      if (meta?.remembered !== undefined)
+        pinned.push(`remembered checkpoint of the meta-log, of size ${meta.remembered.size}`)
+      const taken =
+        origin === undefined ? [] : ['entries, fields, proofs and checkpoints; no key of the log is read from it']
       if (origin !== undefined && remembered === undefined)
         taken.push('the history before this run: nothing was remembered')
-      return reportOf({ origin, entries, proofs, fields, checkpoint, pinned, taken, findings: all })
+      if (meta?.takenKey !== undefined)
+        taken.push(
+          `key of the meta-log ${meta.takenKey}: not pinned, so it shows only that the bundle agrees with itself`,
+        )
+      return reportOf({ origin, entries, proofs, fields, checkpoint, meta: meta?.report, pinned, taken, findings: all })
     },
   }
 }

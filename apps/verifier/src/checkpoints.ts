@@ -26,10 +26,11 @@ export function verifyCheckpoints(notes: readonly string[], options: Checkpoints
   const last = known.at(-1)
   const remembered = last && state.last(last.checkpoint.origin)
   const history = createHistory(remembered)
-  for (const proof of proofs) history.addProof(proof)
+  const own = proofs.filter(({ log }) => log === undefined || log === last?.checkpoint.origin)
+  for (const proof of own) history.addProof(proof)
   // Each against the other first: what was remembered must not hide that these two exclude each other.
   const between = createHistory(undefined)
-  for (const proof of proofs) between.addProof(proof)
+  for (const proof of own) between.addProof(proof)
   for (const { checkpoint, note } of known) {
     findings.push(...between.meet(checkpoint, note))
     findings.push(...history.meet(checkpoint, note))

@@ -5,6 +5,8 @@ export type FindingCode =
   | ChainCode
   | 'CHECKPOINT_MISSING' // nothing that a trusted key signed covers what is in the file
   | 'ENTRY_UNSIGNED' // entries behind the last checkpoint
+  | 'META_MISSING' // the meta-log is asked for, and nothing in the file is of it
+  | 'META_MISMATCH' // what the file has of the meta-log is not about its checkpoint, or not under its key
   | 'LINE_MALFORMED'
   | 'LINE_TOO_LONG'
   | 'FILE_TRUNCATED' // it does not end with a newline

@@ -1,11 +1,28 @@
 /**
- * One line of a bundle: the head, an entry, a checkpoint or a consistency proof, each in the canonical form of RFC 8785, so
+ * One line of a bundle: the head, an entry, a checkpoint, a consistency proof or the proof of a meta-log, each in the canonical form of RFC 8785, so
  * that what is checked is what everybody else reads in the line: no second spelling, no member twice, nothing unknown.
  */
 import { canonicalize, type Disclosure, type JsonObject, type JsonValue } from '@mcp-gateway/audit-chain/verify'
 import { VerifyError } from './finding.ts'
 
-export type ConsistencyProof = { readonly from: number; readonly to: number; readonly hashes: readonly Uint8Array[] }
+export type ConsistencyProof = {
+  readonly from: number
+  readonly to: number
+  readonly hashes: readonly Uint8Array[]
+  /** When it is another log's than the bundle's: the meta-log's. */
+  readonly log?: string
+}
+
+/** That a meta-log has a checkpoint of this log. */
+export type MetaLine = {
+  readonly kind: 'meta'
+  /** The exact bytes of the meta-log's entry; not looked at yet. */
+  readonly leaf: Uint8Array
+  /** Verifier key of the meta-log, as the bundle says: it proves nothing by itself. */
+  readonly key: string
+  /** C2SP tlog-proof. */
+  readonly proof: string
+}
 
 export type EntryLine = {
   readonly kind: 'entry'
@@ -19,6 +36,7 @@ export type EntryLine = {
 export type Line =
   | { readonly kind: 'head'; readonly origin: string }
   | EntryLine
+  | MetaLine
   | { readonly kind: 'checkpoint'; readonly note: string }
   | { readonly kind: 'consistency'; readonly proof: ConsistencyProof }
 
@@ -40,7 +58,8 @@ export function readLine(line: Buffer): Line {
   if (names === 'checkpoint' && typeof value['checkpoint'] === 'string')
     return { kind: 'checkpoint', note: value['checkpoint'] }
   if (names === 'consistency') return { kind: 'consistency', proof: readConsistency(value['consistency']) }
-  throw malformed('it is no head, entry, checkpoint or consistency proof')
+  if (names === 'meta') return readMeta(value['meta'])
+  throw malformed('it is no head, entry, checkpoint, consistency proof or proof of a meta-log')
 }
 
 /** The entry is cut out unread: parsing it once, where it is verified, is most of the work there is. */
@@ -80,16 +99,26 @@ function readFields(value: JsonValue): Disclosure[] {
 }
 
 function readConsistency(value: JsonValue | undefined): ConsistencyProof {
-  const { from, hashes, to, ...more } = isObject(value) ? value : {}
+  const { from, hashes, log, to, ...more } = isObject(value) ? value : {}
   const isWhole = isSize(from) && isSize(to) && Array.isArray(hashes) && hashes.length <= MAX_HASHES
-  if (!isWhole || Object.keys(more).length > 0)
-    throw malformed(`a consistency proof has "from", "to" and at most ${MAX_HASHES} "hashes"`)
+  const isNamed = log === undefined || typeof log === 'string'
+  if (!isWhole || !isNamed || Object.keys(more).length > 0)
+    throw malformed(`a consistency proof has "from", "to", at most ${MAX_HASHES} "hashes", and perhaps "log"`)
   const decoded = (hashes as readonly JsonValue[]).map((hash) => {
     const bytes = decodeBase64(hash)
     if (bytes?.length !== 32) throw malformed('a hash is the base64 of 32 bytes')
     return bytes
   })
-  return { from, to, hashes: decoded }
+  return { from, to, hashes: decoded, ...(log !== undefined && { log }) }
+}
+
+/** The line is canonical, so writing the entry anew gives the bytes that stand there. */
+function readMeta(value: JsonValue | undefined): MetaLine {
+  const { entry, key, proof, ...more } = isObject(value) ? value : {}
+  const isWhole = entry !== undefined && isObject(entry) && typeof key === 'string' && typeof proof === 'string'
+  if (!isWhole || Object.keys(more).length > 0)
+    throw malformed('the proof of a meta-log has "entry", "key" and "proof", and nothing else')
+  return { kind: 'meta', leaf: Buffer.from(canonicalize(entry)), key, proof }
 }
 
 /** A consistency proof in a file of its own. @throws VerifyError LINE_MALFORMED */

@@ -28,9 +28,10 @@ const HELP = `Usage: mcp-gateway-verify [options] <bundle | ->
 
 Checks an export or a proof of the audit log, or checkpoints against each other. Offline.
 
-  --key <key>          verifier key of the log, from a source you trust; may be repeated
+  --key <key>          verifier key of the log, or the meta-log, from a source you trust; may be repeated
   --policy <file>      C2SP tlog-policy instead: keys of logs and witnesses, and the quorum
   --origin <origin>    the log that it must be about
+  --require-meta       the checkpoint must be in the meta-log, whose key is pinned too
   --consistency <file> a consistency proof; may be repeated
   --state <dir>        where the last checkpoint of every log is remembered
                        (or MCP_GATEWAY_VERIFY_STATE; else $XDG_STATE_HOME/mcp-gateway-verify)
@@ -52,6 +53,7 @@ const OPTIONS = {
   key: { type: 'string', multiple: true },
   policy: { type: 'string' },
   origin: { type: 'string' },
+  'require-meta': { type: 'boolean' },
   consistency: { type: 'string', multiple: true },
   state: { type: 'string' },
   'no-state': { type: 'boolean' },
@@ -102,7 +104,8 @@ async function verify(args: readonly string[], world: World): Promise<Report | s
   const onProgress = (lines: number): void =>
     world.note(`${lines} lines, ${Math.round(lines / Math.max(0.001, (Date.now() - started) / 1000))} /s`)
   const chunks = first === '-' ? world.input : readFile(path(first))
-  return verifyBundle(chunks, { trust, state, proofs, onProgress, ...origin })
+  const requireMeta = values['require-meta'] === true
+  return verifyBundle(chunks, { trust, state, proofs, onProgress, requireMeta, ...origin })
 }
 
 function parse(args: readonly string[]) {

@@ -23,6 +23,8 @@ export type Report = {
   readonly fields: number
   /** The largest one whose signatures are good. */
   readonly checkpoint: CheckpointReport | undefined
+  /** The meta-log's, which has that one; absent when the file says nothing of a meta-log. */
+  readonly meta?: CheckpointReport | undefined
   /** What you gave, and what was remembered. */
   readonly pinned: readonly string[]
   /** What was taken from the bundle as it is, and proves nothing by itself. */
@@ -57,7 +59,7 @@ export function describeCheckpoint(
 
 /** Entries are written by strangers, whose escape sequences must not reach the terminal. */
 export function formatReport(report: Report): string {
-  const { verdict, origin, entries, proofs, fields, checkpoint, pinned, taken, findings } = report
+  const { verdict, origin, entries, proofs, fields, checkpoint, meta, pinned, taken, findings } = report
   const lines = [
     `${verdict.toUpperCase()}${origin === undefined ? '' : `  ${origin}`}`,
     `  entries: ${entries} as a whole log, ${proofs} by proof; fields disclosed: ${fields}`,
@@ -67,6 +69,11 @@ export function formatReport(report: Report): string {
     lines.push(`  signed by: ${checkpoint.signedBy.join(', ')}`)
     if (checkpoint.witnessedAt !== undefined)
       lines.push(`  witnessed at: ${new Date(checkpoint.witnessedAt).toISOString()}`)
+  }
+  if (meta !== undefined) {
+    lines.push(`  meta-log: ${meta.origin}, size ${meta.size}, signed by: ${meta.signedBy.join(', ')}`)
+    if (meta.witnessedAt !== undefined)
+      lines.push(`  meta-log witnessed at: ${new Date(meta.witnessedAt).toISOString()}`)
   }
   for (const one of pinned) lines.push(`  pinned: ${one}`)
   for (const one of taken) lines.push(`  taken from the bundle: ${one}`)

@@ -6,7 +6,20 @@ import { join } from 'node:path'
 import { rolldown } from 'rolldown'
 import { afterAll, describe, expect, test } from 'vitest'
 import config from '../rolldown.config.ts'
-import { check, exportOf, folder, head, KEY, makeLog, proofOf, STRANGER, textOf, verifyWith } from './fixture.ts'
+import {
+  check,
+  exportOf,
+  folder,
+  head,
+  KEY,
+  makeLog,
+  makeMeta,
+  metaLine,
+  proofOf,
+  STRANGER,
+  textOf,
+  verifyWith,
+} from './fixture.ts'
 import { opensslMissing } from './support.ts'
 
 const home = folder()
@@ -28,6 +41,7 @@ const bundles: [string, string, number][] = [
   ['a good one', textOf(proof), 0],
   ['the last entry', textOf(last), 0],
   ['a tree of one entry', textOf(single), 0],
+  ['one with a meta-log', textOf([...proof, await metaLine(await makeMeta(log, [37]), 37)]), 0],
   ['two entries', textOf([...proof, ...last.slice(1)]), 0],
   ['a changed entry', changed('"tool":"search"', '"tool":"sxarch"'), 10],
   ['another position', changed('index 7', 'index 9'), 10],
@@ -70,6 +84,11 @@ describe('verify.mjs', () => {
 
   test('agrees about exports', async () => {
     const whole = await exportOf(log, 37)
+    const meta = await metaLine(await makeMeta(log, [36, 37]), 37)
+    expect(runMjs('--key', KEY, '--no-state', write(textOf([...whole, meta]))).status).toBe(0)
+    expect(
+      runMjs('--key', KEY, '--no-state', write(textOf([...whole, meta.replace('index 6', 'index 5')]))).status,
+    ).toBe(10)
     expect(runMjs('--key', KEY, write(textOf(whole))).status).toBe(0)
     expect(runMjs('--key', KEY, write(textOf(whole.toSpliced(9, 1)))).status).toBe(10)
     expect(runMjs(write(textOf(whole))).status).toBe(20)

@@ -3,7 +3,16 @@ import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createSigner, formatTlogProof, openLog, signCheckpoint, type AuditLog } from '@mcp-gateway/audit-chain'
+import {
+  createMetaLog,
+  createSigner,
+  formatTlogProof,
+  openLog,
+  signCheckpoint,
+  type AuditLog,
+  type MetaLog,
+  type NoteSigner,
+} from '@mcp-gateway/audit-chain'
 import { createMemoryStore } from '@mcp-gateway/audit-chain/stores/memory'
 import { canonicalize, type Disclosure, type JsonObject, type JsonValue } from '@mcp-gateway/audit-chain/verify'
 import { run } from '../src/program.ts'
@@ -39,6 +48,42 @@ export const checkpointLine = (note: string): string => canonicalize({ checkpoin
 export async function consistencyLine(log: AuditLog, from: number, to: number): Promise<string> {
   const hashes = (await log.proveConsistency(from, to)).map((hash) => Buffer.from(hash).toString('base64'))
   return canonicalize({ consistency: { from, hashes, to } })
+}
+
+export const META = 'gw.example.com/meta/eu/77aa'
+const metaSigner = createSigner({ name: META, privateKey: generateKeyPairSync('ed25519').privateKey })
+export const META_KEY: string = metaSigner.verifierKey.text
+
+/** A meta-log with checkpoints of others around those of this log. */
+export async function makeMeta(log: AuditLog, sizes: readonly number[]): Promise<MetaLog> {
+  const meta = createMetaLog({ store: createMemoryStore(), origin: META })
+  for (const size of sizes) {
+    for (const name of ['a', 'b']) await meta.record({ origin: name, size, rootHash: new Uint8Array(32) })
+    await meta.record({ origin: log.origin, size, rootHash: await log.rootHash(size) })
+    await meta.record({ origin: 'c', size, rootHash: new Uint8Array(32) })
+  }
+  return meta
+}
+
+export type MetaParts = { readonly cosigner?: NoteSigner; readonly key?: string; readonly signer?: NoteSigner }
+
+/** What a bundle has of the meta-log, for the checkpoint of this size. */
+export async function metaLine(meta: MetaLog, size: number, parts: MetaParts = {}): Promise<string> {
+  const { cosigner, key = META_KEY, signer: by = metaSigner } = parts
+  const { size: all } = await meta.log.head()
+  const checkpoint = { origin: META, size: all, rootHash: await meta.log.rootHash(all) }
+  const note = await signCheckpoint(checkpoint, by)
+  const cosigned = cosigner === undefined ? note : note + (await cosigner.sign(note.slice(0, note.indexOf('\n\n') + 1)))
+  const seq = (await meta.find(ORIGIN, size)) ?? 0
+  const proof = formatTlogProof({ index: seq, proof: await meta.log.proveInclusion(seq, all), checkpoint: cosigned })
+  const entry = Buffer.from((await meta.log.entry(seq)).leaf).toString()
+  return `{"meta":{"entry":${entry},"key":${JSON.stringify(key)},"proof":${JSON.stringify(proof)}}}`
+}
+
+export async function metaConsistencyLine(meta: MetaLog, from: number): Promise<string> {
+  const { size: to } = await meta.log.head()
+  const hashes = (await meta.log.proveConsistency(from, to)).map((hash) => Buffer.from(hash).toString('base64'))
+  return canonicalize({ consistency: { from, hashes, log: META, to } })
 }
 
 async function entryLine(log: AuditLog, seq: number, proof?: string): Promise<string> {
@@ -78,6 +123,7 @@ export type Checked = {
   readonly findings: readonly { readonly code: string; readonly seq?: number; readonly message: string }[]
   readonly pinned: readonly string[]
   readonly taken: readonly string[]
+  readonly meta?: { readonly origin: string; readonly size: number; readonly witnessedAt?: number }
   readonly text: string
 }
 
@@ -99,8 +145,8 @@ export async function verifyWith(bundle: string | Uint8Array, ...args: readonly 
     print: (printed) => void (text += printed),
     note: () => {},
   })
-  const { findings, pinned, taken } = JSON.parse(text) as Checked
-  return { code, findings, pinned, taken, text }
+  const { findings, pinned, taken, meta } = JSON.parse(text) as Checked
+  return { code, findings, pinned, taken, text, ...(meta && { meta }) }
 }
 
 export function folder(): Disposable & { readonly path: string } {

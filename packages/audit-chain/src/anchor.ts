@@ -30,7 +30,7 @@ export interface Witness {
   ): Promise<string>
 }
 
-/** A timestamp authority, a bucket, a meta-log: takes checkpoints and gives evidence, in its own form. */
+/** A timestamp authority, a bucket: takes checkpoints and gives evidence, in its own form. */
 export interface Anchor {
   readonly name: string
   anchor(checkpoint: SignedCheckpoint, signal?: AbortSignal): Promise<Uint8Array | undefined>

@@ -26,6 +26,8 @@ export type FindingCode =
   | 'QUORUM_MISSING' // too few witnesses of the policy cosigned
   | 'HISTORY_REWRITTEN' // the entries do not have the root that was signed
   | 'ROLLED_BACK' // there are fewer entries than were signed for
+  | 'LOG_MISSING' // a meta-log has checkpoints of a log that is not there
+  | 'SIZE_SHRUNK' // a meta-log has a checkpoint of a log behind a larger one of it
   | 'SPLIT_VIEW' // two signed checkpoints of one log exclude each other
   | 'TOO_MANY_FINDINGS' // more were found than are listed
 

@@ -7,11 +7,14 @@ export type { Entry } from './entry.ts'
 export type { EraseRequest, EraseResult } from './erase.ts'
 export { AuditError, type AuditErrorCode } from './errors.ts'
 export { examineLog, type Examination, type ExamineOptions } from './examine.ts'
+export { examineMetaLog, type ExamineMetaOptions, type MetaExamination } from './examine-meta.ts'
 export type { Finding, FindingCode } from './finding.ts'
 export { createFollower, type FollowedEntry, type Follower, type FollowerOptions } from './follower.ts'
 export { DEFAULT_LIMITS, type AuditLimits } from './limits.ts'
 export { openLog, type AuditLog, type LoggedEntry, type LogOptions, type Receipt } from './log.ts'
-export { createMetaAnchor, openLogSet, readMetaEntry, type LogSet, type LogSetOptions } from './log-set.ts'
+export { openLogSet, type LogSet, type LogSetOptions } from './log-set.ts'
+export { readMetaEntry } from './meta-entry.ts'
+export { createMetaLog, type MetaLog, type MetaLogOptions, type RecordedCheckpoint } from './meta-log.ts'
 export {
   createPublisher,
   type AnchorOutcome,

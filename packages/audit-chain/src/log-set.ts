@@ -3,12 +3,9 @@
  * entry stays where its log is, and only the meta-log has to be witnessed, at a rate that does not depend on tenants.
  */
 import { createHmac } from 'node:crypto'
-import type { Anchor } from './anchor.ts'
-import { encodeBase64, decodeBase64 } from './base64.ts'
-import type { Checkpoint } from './checkpoint.ts'
-import { readEntry } from './entry.ts'
 import { AuditError } from './errors.ts'
 import { openLog, type AuditLog, type LogOptions } from './log.ts'
+import { createMetaLog, type MetaLog } from './meta-log.ts'
 
 export type LogSetOptions = Omit<LogOptions, 'origin'> & {
   /** Such as `gw.example.com/audit`. */
@@ -26,7 +23,8 @@ export type LogSet = AsyncDisposable & {
   /** The log of the tenant, the same for the same tenant always. Use it at once: an idle one may be closed later. */
   of(tenant: string): AuditLog
   readonly originOf: (tenant: string) => string
-  readonly meta: AuditLog
+  /** For the publishers of these logs, and for witnesses. */
+  readonly meta: MetaLog
 }
 
 export function openLogSet({ prefix, region, nameKey, maxOpenLogs = 1000, ...options }: LogSetOptions): LogSet {
@@ -36,7 +34,8 @@ export function openLogSet({ prefix, region, nameKey, maxOpenLogs = 1000, ...opt
     const name = createHmac('sha256', nameKey).update(tenant).digest('hex').slice(0, 32)
     return `${prefix}/${region}/${name}`
   }
-  const meta = openLog({ ...options, origin: `${prefix}/${region}/meta` })
+  const { store, clock } = options
+  const meta = createMetaLog({ store, origin: `${prefix}/${region}/meta`, ...(clock && { clock }) })
   /** The one used last stands last. */
   const open = new Map<string, AuditLog>()
 
@@ -68,28 +67,4 @@ export function openLogSet({ prefix, region, nameKey, maxOpenLogs = 1000, ...opt
       await Promise.all([...open.values(), meta].map((log) => log[Symbol.asyncDispose]()))
     },
   }
-}
-
-const META_TYPE = 'log.checkpoint'
-
-/** An anchor for the publishers of tenants' logs: an entry in the meta-log, whose position is the evidence. */
-export function createMetaAnchor(meta: AuditLog): Anchor {
-  return {
-    name: meta.origin,
-    async anchor({ origin, size, rootHash }) {
-      const receipt = await meta.append({ type: META_TYPE, facts: { of: origin, root: encodeBase64(rootHash), size } })
-      return Buffer.from(JSON.stringify({ id: receipt.id, log: receipt.origin, seq: receipt.seq }))
-    },
-  }
-}
-
-/** The checkpoint that an entry of a meta-log states. @throws AuditError AUDIT_ENTRY_INVALID when it states none */
-export function readMetaEntry(leaf: Uint8Array): Checkpoint {
-  const { type, facts = {} } = readEntry(leaf)
-  const { of: origin, size, root } = facts
-  const rootHash = typeof root === 'string' ? decodeBase64(root) : undefined
-  if (type !== META_TYPE || typeof origin !== 'string' || typeof size !== 'number' || rootHash?.length !== 32) {
-    throw new AuditError('AUDIT_ENTRY_INVALID', 'this entry states no checkpoint')
-  }
-  return { origin, size, rootHash }
 }

@@ -8,6 +8,7 @@ import { createChainVerifier, type ChainVerifier } from './chain.ts'
 import { formatCheckpoint, signCheckpoint, verifyCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { AuditError } from './errors.ts'
 import type { Finding } from './finding.ts'
+import type { MetaLog } from './meta-log.ts'
 import { parseSignature, verifySignatures, type VerifiedSignature } from './note.ts'
 import { waitFor } from './pause.ts'
 import { proveConsistency } from './prove.ts'
@@ -25,6 +26,11 @@ export type PublisherOptions = {
   readonly witnesses?: readonly Witness[]
   readonly anchors?: readonly Anchor[]
   /**
+   * Where each checkpoint is recorded, and what else is asked what was signed before. A meta-log that fails stops nothing:
+   * the failure is among the outcomes, and the next run records what is missing.
+   */
+  readonly meta?: Pick<MetaLog, 'last' | 'record'>
+  /**
    * Whom earlier checkpoints may be signed by (after a change of keys, the old key too), and which cosignatures a checkpoint
    * needs to be published. @default the signer, and no witnesses
    */
@@ -37,10 +43,11 @@ export type Published = {
   readonly note: string
   /** False when nothing was appended since the last one. */
   readonly isNew: boolean
-  /** What each witness and anchor said: evidence, or why there is none. */
+  /** What each witness, anchor and the meta-log said: evidence, or why there is none. */
   readonly outcomes: readonly AnchorOutcome[]
 }
 
+/** `name` is that of the witness or anchor, and `meta-log`. */
 export type AnchorOutcome = { readonly name: string; readonly evidence?: Uint8Array; readonly error?: unknown }
 
 export type Publisher = {
@@ -59,8 +66,10 @@ export type Publisher = {
   }): Promise<void>
 }
 
+const META_OUTCOME = 'meta-log'
+
 export function createPublisher(options: PublisherOptions): Publisher {
-  const { store, signer, places = [], witnesses = [], anchors = [] } = options
+  const { store, signer, places = [], witnesses = [], anchors = [], meta } = options
   const origin = signer.verifierKey.name
   const policy = options.policy ?? trustLogs(signer.verifierKey.text)
   const chain = createChainVerifier({ origin })
@@ -79,20 +88,36 @@ export function createPublisher(options: PublisherOptions): Publisher {
       return undefined
     }
     const last = await store.lastCheckpoint(origin)
-    if (last?.size === checkpoint.size) return { checkpoint, note: last.note, isNew: false, outcomes: [] }
-    return await sign(checkpoint, signal)
+    const published =
+      last?.size === checkpoint.size
+        ? { checkpoint, note: last.note, isNew: false, outcomes: [] }
+        : await sign(checkpoint, signal)
+    // Also when nothing was signed: whoever signed it may have ended before it was recorded.
+    return { ...published, outcomes: [...published.outcomes, ...(await record(checkpoint))] }
   }
 
-  /** The last checkpoint of every place, verified: of the store too, which may be the older one. */
+  const record = async (checkpoint: Checkpoint): Promise<AnchorOutcome[]> => {
+    if (meta === undefined) return []
+    const outcome = await outcomeOf(META_OUTCOME, async () => {
+      await meta.record(checkpoint)
+      return undefined
+    })
+    return [outcome]
+  }
+
+  /** The last checkpoint of every place, verified: of the store too, which may be the older one, and of the meta-log. */
   const readKnown = async (signal?: AbortSignal): Promise<Checkpoint[]> => {
     const notes = await Promise.all(places.map((place) => place.last(origin, signal)))
     notes.push((await store.lastCheckpoint(origin))?.note)
-    return notes.flatMap((note) => {
+    // One that cannot be read is told when it is written to.
+    const recorded = await meta?.last(origin).catch(() => undefined)
+    const known = notes.flatMap((note) => {
       if (note === undefined) return []
       const { checkpoint, findings } = verifyCheckpoint(note, { ...policy, isQuorum: () => true }, origin)
       if (checkpoint === undefined) throw refuse(findings)
       return [checkpoint]
     })
+    return recorded === undefined ? known : [...known, recorded.checkpoint]
   }
 
   const check = async (
@@ -117,10 +142,11 @@ export function createPublisher(options: PublisherOptions): Publisher {
   const sign = async (checkpoint: Checkpoint, signal?: AbortSignal): Promise<Published> => {
     const signed = { ...checkpoint, note: await signCheckpoint(checkpoint, signer) }
     // Kept before anybody sees it: a signature that nobody remembers could be contradicted.
-    await Promise.all(places.map((place) => place.keep(signed, signal)))
+    await Promise.all(places.map((place) => keep(place, signed, signal)))
     const { note, outcomes } = await cosign(signed, signal)
     const cosigned = { ...signed, note }
-    if (note !== signed.note) await Promise.all(places.map((place) => place.keep(cosigned, signal)))
+    // A place that has gone on meanwhile needs no cosignatures of this one.
+    if (note !== signed.note) await Promise.all(places.map((place) => keep(place, cosigned, signal).catch(unlessBusy)))
     await store.addCheckpoint(origin, { size: checkpoint.size, note })
     const anchored = await Promise.all(
       anchors.map((anchor) => outcomeOf(anchor.name, () => anchor.anchor(cosigned, signal))),
@@ -180,6 +206,23 @@ export function createPublisher(options: PublisherOptions): Publisher {
       }
     },
   }
+}
+
+/**
+ * Where no lease keeps processes apart (a SQLite file), another may have signed more meanwhile. That is no reason to stop for
+ * good: whether the log was rolled back, the next run finds out from all that is known then.
+ */
+async function keep(place: CheckpointPlace, signed: SignedCheckpoint, signal?: AbortSignal): Promise<void> {
+  try {
+    await place.keep(signed, signal)
+  } catch (error) {
+    if (!(error instanceof AuditError) || error.code !== 'AUDIT_ROLLED_BACK') throw error
+    throw new AuditError('AUDIT_STORE_BUSY', `another process has signed meanwhile: ${error.message}`, { cause: error })
+  }
+}
+
+function unlessBusy(error: unknown): void {
+  if (!(error instanceof AuditError) || error.code !== 'AUDIT_STORE_BUSY') throw error
 }
 
 async function outcomeOf(name: string, work: () => Promise<Uint8Array | undefined>): Promise<AnchorOutcome> {

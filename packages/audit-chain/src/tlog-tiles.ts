@@ -63,7 +63,13 @@ export type TileServer = (path: string) => Promise<TileReply | undefined>
  * `undefined` is a 404. Tiles are served as far as the last signed checkpoint goes: what is not signed for could still be
  * taken back. @throws AuditError from the store, and AUDIT_STORE_CORRUPT when rows are missing
  */
-export function createTileServer({ log, store }: { readonly log: AuditLog; readonly store: AuditStore }): TileServer {
+export function createTileServer({
+  log,
+  store,
+}: {
+  readonly log: Pick<AuditLog, 'origin' | 'readTile'>
+  readonly store: AuditStore
+}): TileServer {
   return async (path) => {
     const wanted = parseTilePath(path)
     const last = wanted && (await store.lastCheckpoint(log.origin))
@@ -83,7 +89,12 @@ export function createTileServer({ log, store }: { readonly log: AuditLog; reado
 }
 
 /** Each entry after its length as a big-endian uint16. */
-async function bundle(store: AuditStore, { origin }: AuditLog, index: number, width: number): Promise<Uint8Array> {
+async function bundle(
+  store: AuditStore,
+  { origin }: { origin: string },
+  index: number,
+  width: number,
+): Promise<Uint8Array> {
   const rows = await store.entries(origin, index * TILE_WIDTH, index * TILE_WIDTH + width)
   if (rows.length !== width) throw new AuditError('AUDIT_STORE_CORRUPT', `${origin} lacks entries of bundle ${index}`)
   return Buffer.concat(

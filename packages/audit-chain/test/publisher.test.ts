@@ -6,7 +6,6 @@ import { readdirSync } from 'node:fs'
 import {
   createCosigner,
   createFollower,
-  createMetaAnchor,
   createPublisher,
   createSigner,
   createTileServer,
@@ -113,6 +112,35 @@ describe('publishing', () => {
     expect((await createPublisher({ store, signer }).publish())?.checkpoint.size).toBe(355)
     await grow(store, 5)
     expect((await publisher.publish())?.checkpoint.size).toBe(360)
+  })
+
+  test('another process that signs more while witnesses are asked ends nothing', async () => {
+    using home = scratch()
+    const place = createFilePlace({ directory: home.directory })
+    const store = createMemoryStore()
+    await grow(store, 3)
+    const cosigner = createCosigner({ name: 'witness.example', privateKey: generateKeyPairSync('ed25519').privateKey })
+    const policy = parsePolicy(`log ${signer.verifierKey.text}\nwitness w ${cosigner.verifierKey.text}\nquorum none\n`)
+    /** A memory store leads one process; a SQLite file does not. */
+    const unled: AuditStore = { ...store, lead: async () => ({ [Symbol.asyncDispose]: async () => undefined }) }
+    let isFirst = true
+    const witness = {
+      name: 'slow',
+      cosign: async ({ note }: { note: string }) => {
+        if (isFirst) {
+          isFirst = false
+          await grow(store, 2)
+          await createPublisher({ store: unled, signer, places: [place], policy }).publish()
+        }
+        return await cosigner.sign(parseNote(note).text)
+      },
+    }
+    const publisher = createPublisher({ store: unled, signer, places: [place], policy, witnesses: [witness] })
+    expect((await publisher.publish())?.checkpoint.size).toBe(3)
+    expect(parseCheckpoint((await place.last(ORIGIN)) ?? '').size).toBe(5)
+    expect((await store.lastCheckpoint(ORIGIN))?.size).toBe(5)
+    await grow(store, 1)
+    expect((await publisher.publish())?.note).toContain('witness.example')
   })
 
   test('two publishers, one at a time', async () => {
@@ -390,23 +418,20 @@ describe('a log for each tenant', () => {
     const tenant = await createPublisher({
       store,
       signer: tenantSigner ?? signer,
-      anchors: [createMetaAnchor(set.meta)],
+      meta: set.meta,
     }).publish()
-    const evidence = JSON.parse(Buffer.from(tenant?.outcomes[0]?.evidence ?? []).toString()) as {
-      seq: number
-      log: string
-    }
-    expect(evidence.log).toBe(set.meta.origin)
+    expect(tenant?.outcomes).toEqual([{ name: 'meta-log' }])
+    const { seq } = (await set.meta.last(log.origin)) ?? expect.fail()
     const meta = await createPublisher({ store, signer: metaSigner ?? signer }).publish()
 
     const policy = trustLogs(...[tenantSigner, metaSigner].map((one) => one?.verifierKey.text ?? ''))
     const proof = formatTlogProof({ index: 7, proof: await log.proveInclusion(7, 20), checkpoint: tenant?.note ?? '' })
     const entry = verifyTlogProof(proof, (await log.entry(7)).leaf, policy, log.origin)
     expect(entry.findings).toEqual([])
-    const { leaf } = await set.meta.entry(evidence.seq)
+    const { leaf } = await set.meta.log.entry(seq)
     const metaProof = formatTlogProof({
-      index: evidence.seq,
-      proof: await set.meta.proveInclusion(evidence.seq, 1),
+      index: seq,
+      proof: await set.meta.log.proveInclusion(seq, 1),
       checkpoint: meta?.note ?? '',
     })
     expect(verifyTlogProof(metaProof, leaf, policy, set.meta.origin).findings).toEqual([])

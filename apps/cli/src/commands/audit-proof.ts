@@ -1,8 +1,8 @@
 /** `audit verify|proof|checkpoint|erase`: whether the log is what was written, showing it to others, and forgetting on demand. */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { bundleLedger, checkLedger, openLedger, readLedger } from '@mcp-gateway/gateway/ledger'
-import { auditPlace, explained, type AuditFileOptions } from '../audit-file.ts'
+import { bundleLedger, checkPlace, openLedger, type MetaCheck } from '@mcp-gateway/gateway/ledger'
+import { auditPlace, explained, seenOf, type AuditFileOptions, type SeenOptions } from '../audit-file.ts'
 import { reply, type Context } from '../context.ts'
 import { CliError } from '../errors.ts'
 
@@ -14,16 +14,22 @@ export async function verifyLog(
   context: Context,
   options: AuditFileOptions & { readonly checkpoint: readonly string[] },
 ): Promise<void> {
-  const { findings, size, signedSize, rememberedSize, rootHash } = await checked(context, options)
+  const { findings, size, signedSize, rememberedSize, rootHash, meta } = await checked(context, options)
   const facts = {
     intact: findings.length === 0,
     entries: size,
     signedEntries: signedSize,
     rememberedEntries: rememberedSize,
     rootHash: Buffer.from(rootHash).toString('hex'),
+    ...(meta && { meta }),
   }
+  const problem = meta?.problem
+  if (findings.length === 0 && problem !== undefined)
+    throw new CliError('CLI_AUDIT_UNCHECKED', `could not check all of the meta-log: ${problem}`, {
+      data: { ...facts, findings },
+    })
   if (findings.length === 0) {
-    const covered = `A signed checkpoint covers ${signedSize} of them, one kept elsewhere ${rememberedSize}.`
+    const covered = `A signed checkpoint covers ${signedSize} of them, one kept elsewhere ${rememberedSize}.${metaText(meta)}`
     reply(context, { ...facts, findings }, `Intact: ${size} entries. ${covered}`)
     return
   }
@@ -33,23 +39,33 @@ export async function verifyLog(
   throw new CliError('CLI_AUDIT_TAMPERED', text, { data: { ...facts, findings } })
 }
 
+function metaText(meta: MetaCheck | undefined): string {
+  if (meta === undefined) return '\nThere is no meta-log yet.'
+  const { entries, signedEntries, logs, behind } = meta
+  const late = behind.map(
+    ({ log, signed, recorded }) =>
+      `\n  behind: ${log} was signed with size ${signed}, and ${recorded} is recorded; its next checkpoint does that`,
+  )
+  return [
+    `\nThe meta-log has ${entries} checkpoints, ${signedEntries} of them signed for; each agrees with its log (${logs} compared).`,
+    ...late,
+  ].join('')
+}
+
 async function checked(context: Context, options: AuditFileOptions & { readonly checkpoint: readonly string[] }) {
   try {
     const remembered = options.checkpoint.map((path) => readFileSync(resolve(context.cwd, path), 'utf8'))
     const place = auditPlace(context, options)
-    await using reader = await readLedger(place)
     let told = 0
     const onProgress = (done: number, total: number): void => {
       if (done - told < PROGRESS_EVERY) return
       told = done
       context.note(`${done} of ${total} entries checked (${Math.floor((done / total) * 100)} %)`)
     }
-    return await checkLedger({
-      store: reader.store,
-      origin: reader.log.origin,
-      file: place.file,
+    return await checkPlace(place, {
       remembered,
       onProgress,
+      everyLog: options.tenant === undefined && options.file === undefined,
     })
   } catch (error) {
     // Not "intact" and not "tampered": a script must be able to tell.
@@ -61,22 +77,29 @@ async function checked(context: Context, options: AuditFileOptions & { readonly 
 export async function proveEntry(
   context: Context,
   id: string,
-  options: AuditFileOptions & { readonly bodies?: boolean },
+  options: AuditFileOptions & SeenOptions & { readonly bodies?: boolean },
 ): Promise<void> {
   await explained(async () => {
     await using file = await openLedger(auditPlace(context, options))
     const proof = await file.keys.prove(file.log, id)
     const lines: string[] = []
-    for await (const line of bundleLedger(file, { id, withBodies: options.bodies === true })) lines.push(line)
+    const bundle = { id, withBodies: options.bodies === true, ...seenOf(context, options) }
+    for await (const line of bundleLedger(file, bundle)) lines.push(line)
     reply(context, proof, lines.join('\n'))
-    context.note(`Check it with mcp-gateway-verify --key '${proof.verifierKey}'`)
+    const metaKey = proof.meta === undefined ? '' : ` --key '${proof.meta.verifierKey}'`
+    context.note(`Check it with mcp-gateway-verify --key '${proof.verifierKey}'${metaKey}`)
   })
 }
 
-export async function signCheckpoint(context: Context, options: AuditFileOptions): Promise<void> {
+export async function signCheckpoint(
+  context: Context,
+  options: AuditFileOptions & { readonly meta?: boolean },
+): Promise<void> {
   await explained(async () => {
     await using file = await openLedger(auditPlace(context, options))
-    const signed = await file.keys.checkpoint()
+    // The log itself first, so that the meta-log has it as it is now.
+    const own = await file.keys.checkpoint()
+    const signed = options.meta === true ? await file.meta.checkpoint() : own
     if (signed === undefined) throw new CliError('CLI_FAILED', 'the log is empty: there is nothing to sign')
     // The note alone, so that `> kept-elsewhere.txt` is a checkpoint that `verify --checkpoint` reads.
     reply(context, signed, signed.note.trimEnd())

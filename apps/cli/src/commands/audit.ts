@@ -18,7 +18,7 @@ import {
   type LedgerRow,
   type LedgerSums,
 } from '@mcp-gateway/gateway/ledger'
-import { auditPlace, explained, timeOf, type AuditFileOptions } from '../audit-file.ts'
+import { auditPlace, explained, seenOf, timeOf, type AuditFileOptions, type SeenOptions } from '../audit-file.ts'
 import { reply, table, type Context } from '../context.ts'
 import { CliError } from '../errors.ts'
 import { closeOnSignal } from '../lifetime.ts'
@@ -117,7 +117,8 @@ export async function showUsage(context: Context, consumer: string | undefined, 
 
 export async function exportEntries(
   context: Context,
-  options: FilterOptions & { readonly format: string; readonly output?: string; readonly bodies?: boolean },
+  options: FilterOptions &
+    SeenOptions & { readonly format: string; readonly output?: string; readonly bodies?: boolean },
 ): Promise<void> {
   const { format } = options
   if (format !== 'jsonl' && format !== 'csv') throw new CliError('CLI_USAGE', '--format must be jsonl or csv')
@@ -140,7 +141,7 @@ export async function exportEntries(
   })
 }
 
-type LineOptions = FilterOptions & { readonly bodies?: boolean }
+type LineOptions = FilterOptions & SeenOptions & { readonly bodies?: boolean }
 
 /** Changes nothing. */
 async function* csvLines(context: Context, options: LineOptions): AsyncGenerator<string> {
@@ -151,7 +152,7 @@ async function* csvLines(context: Context, options: LineOptions): AsyncGenerator
 /** What can be verified needs a signature: this writes a checkpoint. */
 async function* bundleLines(context: Context, options: LineOptions): AsyncGenerator<string> {
   await using file = await openLedger(auditPlace(context, options))
-  yield* bundleLedger(file, { ...filterOf(options), withBodies: options.bodies === true })
+  yield* bundleLedger(file, { ...filterOf(options), withBodies: options.bodies === true, ...seenOf(context, options) })
 }
 
 function filterOf({ consumer, server, tool, status, from, to }: FilterOptions): LedgerFilter {

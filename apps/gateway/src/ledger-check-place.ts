@@ -1,0 +1,75 @@
+/** `audit verify`: one log in its file or database, and the meta-log over it and the others. Nothing is changed. */
+import { AuditError, type Examination, type Finding } from '@mcp-gateway/audit-chain'
+import { parseCheckpoint } from '@mcp-gateway/audit-chain/verify'
+import { checkLedger, type LedgerCheckOptions } from './ledger-check.ts'
+import { hasKey, nameOfKey, placeOf } from './ledger-keys.ts'
+import { alone, checkMeta, gone, unreadable, type MetaCheck } from './ledger-meta-check.ts'
+import { openLogPlaces } from './ledger-places.ts'
+import { readLedger, readLedgerFile, type LedgerPlace } from './ledger-read.ts'
+import type { LedgerReader } from './ledger-rows.ts'
+import { META_PREFIX, metaFileNear, metaOrigin, regionOf } from './ledger-store.ts'
+
+export type PlaceCheckOptions = Pick<LedgerCheckOptions, 'remembered' | 'onProgress'> & {
+  /** Compare every log with what the meta-log recorded of it, and not only the one of this place. */
+  readonly everyLog: boolean
+}
+
+/** `meta` is undefined where no meta-log was begun. */
+export type PlaceCheck = Examination & { readonly meta: MetaCheck | undefined }
+
+type MetaOutcome = { readonly findings: readonly Finding[]; readonly meta: MetaCheck | undefined }
+
+/** @throws AuditError AUDIT_NOT_FOUND for a log without entries, the AUDIT_STORE_… codes when it can't be read */
+export async function checkPlace(place: LedgerPlace, { everyLog, ...options }: PlaceCheckOptions): Promise<PlaceCheck> {
+  await using reader = await readLedger(place)
+  const { origin } = reader.log
+  const { remembered = [], ...rest } = options
+  const isMeta = (note: string): boolean => note.startsWith(META_PREFIX)
+  const own = remembered.filter((note) => !isMeta(note))
+  const examination = await checkLedger({ store: reader.store, origin, file: place.file, remembered: own, ...rest })
+  const metaFile = place.meta ?? metaFileNear(place.file)
+  const { findings, meta } =
+    place.postgres === undefined
+      ? await inFiles(reader, metaFile, everyLog, remembered.filter(isMeta))
+      : await inDatabase(place.postgres, reader, metaFile, everyLog, remembered.filter(isMeta))
+  return { ...examination, findings: [...examination.findings, ...findings], meta }
+}
+
+async function inFiles(
+  reader: LedgerReader,
+  file: string,
+  everyLog: boolean,
+  remembered: readonly string[],
+): Promise<MetaOutcome> {
+  const { origin } = reader.log
+  try {
+    await using meta = await readLedgerFile(file)
+    const only = everyLog ? {} : { only: origin }
+    await using places = everyLog ? await openLogPlaces(file) : alone(reader)
+    return await checkMeta({ store: meta.store, origin: meta.log.origin, file, places, remembered, ...only })
+  } catch (error) {
+    const isMissing = error instanceof AuditError && error.code === 'AUDIT_NOT_FOUND'
+    if (!isMissing) return unreadable(error)
+    const [note] = remembered
+    if (note !== undefined) return { findings: [gone(parseCheckpoint(note).origin)], meta: undefined }
+    // Called after its key: a checkpoint of that name is of a meta-log that is not there any more.
+    const name = hasKey(file) ? metaOrigin(nameOfKey(file), regionOf(origin)) : undefined
+    const isGone = name !== undefined && (await placeOf(file).last(name)) !== undefined
+    return { findings: isGone ? [gone(name)] : [], meta: undefined }
+  }
+}
+
+async function inDatabase(
+  postgres: NonNullable<LedgerPlace['postgres']>,
+  reader: LedgerReader,
+  file: string,
+  everyLog: boolean,
+  remembered: readonly string[],
+): Promise<MetaOutcome> {
+  const { findPostgresLog, logsOf } = await import('./ledger-postgres.ts')
+  await using found = await findPostgresLog(postgres, postgres.tenantId)
+  const { store, origin } = await found.openMeta()
+  if (!everyLog)
+    return await checkMeta({ store, origin, file, places: alone(reader), remembered, only: reader.log.origin })
+  return await checkMeta({ store, origin, file, places: await logsOf(store), remembered })
+}
