@@ -1,8 +1,10 @@
 /** Which audit log is meant, and how what goes wrong with it is told. */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import type { Config } from '@mcp-gateway/gateway'
 import {
   auditFileOf,
+  mainFileOf,
   metaFileOf,
   tenantFolder,
   type BundleOptions,
@@ -14,16 +16,19 @@ import { CliError } from './errors.ts'
 
 export type AuditFileOptions = { readonly file?: string; readonly tenant?: string }
 
+const NOWHERE_ELSE: Pick<Config['audit'], 'storage' | 'dsn' | 'path'> = { storage: 'sqlite' }
+
 export function auditPlace(context: Context, { file, tenant = 'default' }: AuditFileOptions): LedgerPlace {
   if (file !== undefined) return { file: resolve(context.cwd, file) }
   const configuration = requireConfig(context)
   const database = databaseOf(configuration)
-  const place = { file: auditFileOf(database, tenantFolder(tenant)), meta: metaFileOf(database) }
-  // A log in a file is read without the configuration: its variables need not be there, and it may be wrong.
-  if (!readFileSync(configuration, 'utf8').includes('storage')) return place
-  const { storage, dsn } = loadConfig(context).config.audit
+  // A log in its usual place is read without the configuration: its variables need not be there, and it may be wrong.
+  const isElsewhere = /storage|path/.test(readFileSync(configuration, 'utf8'))
+  const { storage, dsn, path }: typeof NOWHERE_ELSE = isElsewhere ? loadConfig(context).config.audit : NOWHERE_ELSE
+  const mainFile = mainFileOf(database, path)
+  const place = { file: auditFileOf(mainFile, tenantFolder(tenant)), meta: metaFileOf(mainFile) }
   if (storage !== 'postgres' || dsn === undefined) return place
-  return { ...place, postgres: { dsn, database, tenantId: tenant } }
+  return { ...place, postgres: { dsn, mainFile, tenantId: tenant } }
 }
 
 /** Sizes of checkpoints that a verifier remembers. */

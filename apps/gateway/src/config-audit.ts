@@ -173,6 +173,7 @@ const schema = z
       .enum(['sqlite', 'postgres'])
       .default('sqlite')
       .describe('sqlite: audit.db beside gateway.db. postgres: the database of `dsn`, also for several gateways.'),
+    path: text('The file of the log, relative to this one, instead of audit.db beside gateway.db.').optional(),
     dsn: z
       .string()
       .refine(isPostgresUrl, { error: 'must be a URL such as postgres://user:password@host:5432/database' })

@@ -114,6 +114,8 @@ export type Config = {
     readonly enabled: boolean
     /** Where it is kept: `sqlite` in files beside the gateway's database, `postgres` in that of `dsn`. */
     readonly storage: 'sqlite' | 'postgres'
+    /** The log's file, instead of the one beside the gateway's database. */
+    readonly path?: string
     readonly dsn?: string
     /** Whether an answer waits until its entry is on the disk. */
     readonly mode: 'sync' | 'async'
@@ -231,9 +233,15 @@ function rooted(config: Config, folder: string): Config {
     return one.type === 'syslog' && one.ca !== undefined ? { ...one, ca: resolve(folder, one.ca) } : one
   })
   const { tls } = config
+  const { path } = config.audit
   const pem = (file: string): string => resolve(folder, file)
   const files = tls && { cert: pem(tls.cert), key: pem(tls.key), ...(tls.ca !== undefined && { ca: pem(tls.ca) }) }
-  return { ...config, servers, ...(files && { tls: files }), audit: { ...config.audit, export: exports } }
+  return {
+    ...config,
+    servers,
+    ...(files && { tls: files }),
+    audit: { ...config.audit, ...(path !== undefined && { path: pem(path) }), export: exports },
+  }
 }
 
 function atStart(message: string): ConfigFinding {

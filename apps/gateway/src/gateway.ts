@@ -10,6 +10,7 @@ import { createDiscovery } from './discovery.ts'
 import { openEnablementStore } from './enablement-store.ts'
 import { createGuard } from './guard.ts'
 import { createHttpServer } from './http-server.ts'
+import { mainFileOf } from './ledger-store.ts'
 import { openTenantLedgers } from './ledger-tenants.ts'
 import { createLedgerReports } from './ledger-reports.ts'
 import { createLogger, type Logger } from './log.ts'
@@ -64,11 +65,18 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   // The table needs the pipeline, the pipeline the log, and the log asks the table which server answered.
   const server = (tenantId: string, id: string) => table.server(tenantId, id)
   // A log in memory would only grow, and prove nothing after a restart: it is kept when somebody asks for `:memory:` by name.
-  const isRecorded = options.database !== undefined
+  const isRecorded = options.database !== undefined || config.audit.path !== undefined
   if (config.audit.enabled && !isRecorded) logger.warn('no database was given: calls are not recorded')
   const redactor = () => pipeline.authority.redactor
   const audit = isRecorded
-    ? await openTenantLedgers({ config, database, version, server, redactor, logger })
+    ? await openTenantLedgers({
+        config,
+        mainFile: mainFileOf(database, config.audit.path),
+        version,
+        server,
+        redactor,
+        logger,
+      })
     : undefined
   if (config.policies === undefined && config.auth.type !== 'none')
     logger.info('no policies are configured: every caller may call every tool')

@@ -7,7 +7,7 @@ import type { LedgerPlace } from './ledger-read.ts'
 import type { LedgerReader } from './ledger-rows.ts'
 import { metaFileNear, openLedgerLog, regionOf } from './ledger-store.ts'
 
-export { auditFileOf, metaFileOf, tenantFolder } from './ledger-store.ts'
+export { auditFileOf, mainFileOf, metaFileOf, tenantFolder } from './ledger-store.ts'
 export { checkLedger } from './ledger-check.ts'
 export { checkPlace, type PlaceCheck } from './ledger-check-place.ts'
 export type { MetaCheck } from './ledger-meta-check.ts'

@@ -28,8 +28,9 @@ export type GatewayLedger = {
 
 export type GatewayLedgerOptions = {
   readonly config: Config
-  readonly database: string
-  /** A tenant's, below the database's. @default that of the database itself */
+  /** Of the default tenant's log. */
+  readonly mainFile: string
+  /** A tenant's, below that of the main file. @default that itself */
   readonly folder: string | undefined
   readonly open: () => Promise<OpenedLog>
   /** Over the logs of all tenants. */
@@ -43,7 +44,7 @@ export type GatewayLedgerOptions = {
 /** @throws AuditError when the log can't be opened, which stops a start */
 export async function openGatewayLedger(options: GatewayLedgerOptions): Promise<GatewayLedger> {
   const { config, version, logger, meta } = options
-  const file = auditFileOf(options.database, options.folder)
+  const file = auditFileOf(options.mainFile, options.folder)
   const opened = await options.open()
   const identify = (tenantId: string, id: string): ServerIdentity | undefined =>
     identityOf(options.server(tenantId, id))
@@ -82,11 +83,11 @@ export async function openGatewayLedger(options: GatewayLedgerOptions): Promise<
 
 /** Loaded for those who have some: the gateway listens sooner without. A file that an export names and is not there stops a start. */
 async function openExports(options: GatewayLedgerOptions, opened: OpenedLog): Promise<LedgerExports | undefined> {
-  const { config, database, folder, version, logger } = options
+  const { config, mainFile, folder, version, logger } = options
   if (config.audit.export.length === 0) return undefined
   try {
     const { createLedgerExports } = await import('./ledger-exports.ts')
-    const directory = join(dirname(auditFileOf(database, folder)), 'exports')
+    const directory = join(dirname(auditFileOf(mainFile, folder)), 'exports')
     const { store, log } = opened
     const exports = config.audit.export.map((one) => (folder === undefined ? one : exportInto(one, folder)))
     return createLedgerExports({ exports, store, origin: log.origin, directory, version, logger })

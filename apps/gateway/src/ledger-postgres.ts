@@ -3,7 +3,7 @@
  * log's head puts their entries in one order (`@mcp-gateway/audit-chain/stores/postgres`).
  *
  * A log is called by an HMAC of its tenant, so that whoever sees names, in checkpoints and exports, learns of nobody. The key
- * of that is `audit.names` beside gateway.db, and all gateways of one database need the same: with another one they would
+ * of that is `audit.names` beside the main file, and all gateways of one database need the same: with another one they would
  * write another log, which is why a start refuses it.
  */
 import { createHmac, randomBytes } from 'node:crypto'
@@ -36,8 +36,8 @@ export type PostgresLogs = AsyncDisposable & {
 
 export type PostgresLogsOptions = {
   readonly dsn: string
-  /** The gateway's own database: what is kept in files is beside it. */
-  readonly database: string
+  /** Where a log in a file would be: what is kept in files is beside it. */
+  readonly mainFile: string
   readonly region?: string | undefined
 }
 
@@ -55,30 +55,30 @@ const MIGRATION_LOCK = 6962
 
 /** @throws GatewayError GATEWAY_AUDIT_UNAVAILABLE, GATEWAY_AUDIT_NAMES, GATEWAY_AUDIT_REGION */
 export async function openPostgresLogs(options: PostgresLogsOptions): Promise<PostgresLogs> {
-  const { database, region } = options
+  const { mainFile, region } = options
   const connections = await connect(options.dsn)
   const { sql, store } = connections
   const end = async (): Promise<void> => await connections[Symbol.asyncDispose]()
   try {
     await migrate(sql)
-    const isKnown = existsSync(namesFileOf(database)) && (await originOf(sql, database, DEFAULT_TENANT)) !== undefined
-    if (!isKnown && (await hasLogs(sql))) throw unknownNames(database)
+    const isKnown = existsSync(namesFileOf(mainFile)) && (await originOf(sql, mainFile, DEFAULT_TENANT)) !== undefined
+    if (!isKnown && (await hasLogs(sql))) throw unknownNames(mainFile)
   } catch (error) {
     await end()
     throw error instanceof GatewayError ? error : unusable(error)
   }
   return {
     async open(tenantId) {
-      const file = auditFileOf(database, tenantFolder(tenantId))
+      const file = auditFileOf(mainFile, tenantFolder(tenantId))
       if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true })
-      const known = await originOf(sql, database, tenantId)
+      const known = await originOf(sql, mainFile, tenantId)
       const itsRegion = known === undefined ? undefined : regionOf(known)
       if (region !== undefined && itsRegion !== undefined && itsRegion !== region)
         throw wrongRegion('the log in the database', itsRegion, region)
       const place = region === undefined ? '' : `${region}/`
-      return openedLog(store, known ?? `${PREFIX}${place}${nameOf(namesKey(database), tenantId)}`)
+      return openedLog(store, known ?? `${PREFIX}${place}${nameOf(namesKey(mainFile), tenantId)}`)
     },
-    openMeta: async () => openedMeta(store, await metaNameOf(sql, database, region)),
+    openMeta: async () => openedMeta(store, await metaNameOf(sql, mainFile, region)),
     [Symbol.asyncDispose]: end,
   }
 }
@@ -87,17 +87,17 @@ export type FoundLog = AsyncDisposable &
   Omit<OpenedLog, typeof Symbol.dispose> & { readonly openMeta: () => Promise<OpenedMeta> }
 
 /** For the operator's commands: one log that is there. Neither migrates nor makes keys. @throws AuditError AUDIT_NOT_FOUND */
-export async function findPostgresLog({ dsn, database }: PostgresLogsOptions, tenantId: string): Promise<FoundLog> {
-  const names = namesFileOf(database)
+export async function findPostgresLog({ dsn, mainFile }: PostgresLogsOptions, tenantId: string): Promise<FoundLog> {
+  const names = namesFileOf(mainFile)
   if (!existsSync(names)) throw new AuditError('AUDIT_NOT_FOUND', `there is no ${names}, which names the logs`)
   const { sql, store, ...rest } = await connect(dsn)
   const end = async (): Promise<void> => await rest[Symbol.asyncDispose]()
   try {
-    const origin = await originOf(sql, database, tenantId)
+    const origin = await originOf(sql, mainFile, tenantId)
     if (origin === undefined) throw new AuditError('AUDIT_NOT_FOUND', 'there is no such log in the database')
     const log = openLog({ store, origin })
     const openMeta = async (): Promise<OpenedMeta> =>
-      openedMeta(store, await metaNameOf(sql, database, regionOf(origin)))
+      openedMeta(store, await metaNameOf(sql, mainFile, regionOf(origin)))
     return { store, log, openMeta, [Symbol.asyncDispose]: () => log[Symbol.asyncDispose]().then(end) }
   } catch (error) {
     await end()
@@ -185,11 +185,11 @@ async function hasLogs(sql: Sql): Promise<boolean> {
 /** In whatever region it is. */
 async function originOf(
   sql: Sql,
-  database: string,
+  mainFile: string,
   tenantId: string,
   prefix: string = PREFIX,
 ): Promise<string | undefined> {
-  const end = `/${nameOf(namesKey(database), tenantId)}`
+  const end = `/${nameOf(namesKey(mainFile), tenantId)}`
   const query =
     'select origin from audit_log where starts_with(origin, $1) and right(origin, $2::int) = $3 order by log'
   const [row] = await sql.unsafe(query, [prefix, end.length, end])
@@ -197,9 +197,9 @@ async function originOf(
 }
 
 /** The same for all gateways of a database: by the key that names their logs. */
-async function metaNameOf(sql: Sql, database: string, region: string | undefined): Promise<string> {
-  const known = await originOf(sql, database, META, META_PREFIX)
-  return known ?? metaOrigin(nameOf(namesKey(database), META), region)
+async function metaNameOf(sql: Sql, mainFile: string, region: string | undefined): Promise<string> {
+  const known = await originOf(sql, mainFile, META, META_PREFIX)
+  return known ?? metaOrigin(nameOf(namesKey(mainFile), META), region)
 }
 
 function openedMeta(store: AuditStore, origin: string): OpenedMeta {
@@ -215,22 +215,22 @@ function nameOf(key: Uint8Array, tenantId: string): string {
   return createHmac('sha256', key).update(tenantId).digest('hex').slice(0, 32)
 }
 
-function namesFileOf(database: string): string {
-  return join(dirname(database), 'audit.names')
+function namesFileOf(mainFile: string): string {
+  return join(dirname(mainFile), 'audit.names')
 }
 
-function namesKey(database: string): Buffer {
-  mkdirSync(dirname(database), { recursive: true })
-  const path = namesFileOf(database)
+function namesKey(mainFile: string): Buffer {
+  mkdirSync(dirname(mainFile), { recursive: true })
+  const path = namesFileOf(mainFile)
   const key = readOrMake(path, () => randomBytes(32))
   if (key.length === 32) return key
   throw new GatewayError('GATEWAY_AUDIT_NAMES', `${path} has ${key.length} bytes, and the key in it has 32`)
 }
 
-function unknownNames(database: string): GatewayError {
+function unknownNames(mainFile: string): GatewayError {
   return new GatewayError(
     'GATEWAY_AUDIT_NAMES',
-    `the database of audit.dsn has logs that ${namesFileOf(database)} does not name: copy that file, and audit.key, from the gateway that made them, or use another database`,
+    `the database of audit.dsn has logs that ${namesFileOf(mainFile)} does not name: copy that file, and audit.key, from the gateway that made them, or use another database`,
   )
 }
 

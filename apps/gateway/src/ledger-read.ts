@@ -10,7 +10,7 @@ export type LedgerPlace = {
   readonly file: string
   /** The file of the meta-log. @default the one beside the log, or above the folder of a tenant */
   readonly meta?: string
-  readonly postgres?: { readonly dsn: string; readonly database: string; readonly tenantId: string }
+  readonly postgres?: { readonly dsn: string; readonly mainFile: string; readonly tenantId: string }
 }
 
 /** Changes nothing in the log. @throws AuditError AUDIT_NOT_FOUND when there is none */

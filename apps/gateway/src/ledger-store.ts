@@ -13,14 +13,22 @@ export const META_PREFIX = 'mcp-gateway/meta/'
 
 export type OpenedLog = Disposable & { readonly store: AuditStore; readonly log: AuditLog }
 
-/** The file of the log beside the gateway's own database, or in a tenant's folder there. */
-export function auditFileOf(database: string, folder = ''): string {
-  return database === ':memory:' ? database : join(dirname(database), folder, 'audit.db')
+/** The file of the default tenant's log: `audit.path`, or beside the gateway's own database. All that belongs to logs is beside it. */
+export function mainFileOf(database: string, path?: string): string {
+  if (path !== undefined) return path
+  return database === ':memory:' ? database : join(dirname(database), 'audit.db')
 }
 
-/** The file of the meta-log over all of them, beside the gateway's own database. */
-export function metaFileOf(database: string): string {
-  return database === ':memory:' ? database : join(dirname(database), META_FILE)
+/** The file of a log in a tenant's folder beside the main one. */
+export function auditFileOf(mainFile: string, folder?: string): string {
+  return mainFile === ':memory:' || folder === undefined
+    ? mainFile
+    : join(dirname(mainFile), folder, basename(mainFile))
+}
+
+/** The file of the meta-log over all of them, beside the main one. */
+export function metaFileOf(mainFile: string): string {
+  return mainFile === ':memory:' ? mainFile : join(dirname(mainFile), META_FILE)
 }
 
 /** The same from a log's own file, when nobody knows the database: beside it, or above the folder of a tenant. */

@@ -30,9 +30,9 @@ const MAX_TENANTS = 1000
 export async function openTenantLedgers(options: TenantLedgersOptions): Promise<TenantLedgers | undefined> {
   if (!options.config.audit.enabled) return undefined
   const logs = await openLogs(options)
-  const { config, database, logger } = options
+  const { config, mainFile, logger } = options
   const { witnesses, checkpointIntervalMs } = config.audit
-  const meta = createLedgerMeta({ open: logs.openMeta, file: metaFileOf(database), witnesses })
+  const meta = createLedgerMeta({ open: logs.openMeta, file: metaFileOf(mainFile), witnesses })
   const openOf = async (tenantId: string): Promise<GatewayLedger> =>
     await openGatewayLedger({ ...options, folder: tenantFolder(tenantId), open: () => logs.open(tenantId), meta })
   const main = await openOf(DEFAULT_TENANT).catch(async (error: unknown) => {
@@ -114,15 +114,15 @@ type Logs = AsyncDisposable & {
 }
 
 /** The driver is loaded for those who have a PostgreSQL. */
-async function openLogs({ config, database }: TenantLedgersOptions): Promise<Logs> {
+async function openLogs({ config, mainFile }: TenantLedgersOptions): Promise<Logs> {
   const { storage, dsn, region } = config.audit
   if (storage === 'postgres' && dsn !== undefined) {
     const { openPostgresLogs } = await import('./ledger-postgres.ts')
-    return await openPostgresLogs({ dsn, database, region })
+    return await openPostgresLogs({ dsn, mainFile, region })
   }
   return {
-    open: (tenantId) => openLedgerLog(auditFileOf(database, tenantFolder(tenantId)), region),
-    openMeta: () => openMeta(metaFileOf(database), region),
+    open: (tenantId) => openLedgerLog(auditFileOf(mainFile, tenantFolder(tenantId)), region),
+    openMeta: () => openMeta(metaFileOf(mainFile), region),
     [Symbol.asyncDispose]: async () => undefined,
   }
 }

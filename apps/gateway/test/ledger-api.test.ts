@@ -43,7 +43,7 @@ const STORAGES: readonly Storage[] = [
       const dsn = await server.createDatabase(`api_${databases}`)
       return {
         audit: { storage: 'postgres', dsn },
-        place: { file: at.audit, postgres: { dsn, database: at.database, tenantId: 'default' } },
+        place: { file: at.audit, postgres: { dsn, mainFile: at.audit, tenantId: 'default' } },
         stored: async () => {
           const rows = await server.sql(dsn).unsafe('select fields from audit_field')
           return rows.map((row) => Buffer.from(row['fields'] as Uint8Array).toString('latin1')).join('')

@@ -35,7 +35,7 @@ const CLIENTS = 6
 const audit = (dsn: string, more: object = {}) => ({ storage: 'postgres', dsn, ...more })
 const place = (at: Folder, dsn: string, tenantId = 'default'): LedgerPlace => ({
   file: at.audit,
-  postgres: { dsn, database: at.database, tenantId },
+  postgres: { dsn, mainFile: at.audit, tenantId },
 })
 const headers = (key = KEY) => ({ authorization: `Bearer ${key}`, 'content-type': 'application/json' })
 const bodyOf = (id: string) => JSON.stringify({ arguments: { id } })
