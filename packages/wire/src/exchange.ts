@@ -64,9 +64,14 @@ export function createMailbox(onAbandon: () => void): Mailbox {
       readers.shift()
     }
   }
-  const next = async (): Promise<Step> => {
-    const step = readers.length === 0 ? take() : undefined
-    if (step !== undefined) return step
+  /** No async function: one that returns a promise takes three turns more. */
+  const next = (): Promise<Step> => {
+    try {
+      const step = readers.length === 0 ? take() : undefined
+      if (step !== undefined) return Promise.resolve(step)
+    } catch (error) {
+      return Promise.reject(error)
+    }
     const reader = Promise.withResolvers<Step>()
     readers.push(reader)
     return reader.promise
