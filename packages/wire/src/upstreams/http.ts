@@ -10,6 +10,7 @@ import { META_VERSION, type Era } from '../era.ts'
 import { WireError } from '../errors.ts'
 import { createMailbox, type Exchange, type Mailbox } from '../exchange.ts'
 import { mirrorHeaders, type Headers } from '../headers.ts'
+import { createInFlight } from '../in-flight.ts'
 import {
   idKey,
   isObject,
@@ -38,6 +39,7 @@ export type HttpUpstreamOptions = UpstreamEvents & {
 }
 
 type Running = {
+  readonly id: number
   readonly request: JsonRpcRequest
   readonly mailbox: Mailbox
   readonly clock: CallClock
@@ -53,7 +55,7 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
   const client = createHttpClient(options.url, options.headers ?? {}, options.credentials)
   const stop = new AbortController()
   const session: { id?: string; version?: string } = {}
-  const running = new Set<Running>()
+  const running = createInFlight<Running>()
   let nextId = 1
   let answered = 0
   const { promise: closed, resolve: setClosed } = Promise.withResolvers<string>()
@@ -200,7 +202,7 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
   const request: Upstream['request'] = (message, requestOptions = {}): Exchange => {
     const { signal, headers, idleTimeoutMs: idleMs = limits.idleTimeoutMs, maxTimeoutMs } = requestOptions
     if (stop.signal.aborted) throw new WireError('WIRE_NOT_SENT', 'the connection was closed')
-    if (running.size >= limits.maxInFlight) {
+    if (running.size() >= limits.maxInFlight) {
       throw new WireError('WIRE_CALL_LIMIT', `${limits.maxInFlight} calls are in flight at this server already`)
     }
     const abort = new AbortController()
@@ -233,12 +235,12 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
       leave({ reason: 'timeout' })
       mailbox.fail(new WireError('WIRE_UPSTREAM_TIMEOUT', `no answer to ${message.method} within ${ms} ms`))
     })
-    const call: Running = { request: message, mailbox, clock, questions: new Set() }
+    const call: Running = { id: running.newId(), request: message, mailbox, clock, questions: new Set() }
     running.add(call)
     run(call, outgoing, AbortSignal.any([abort.signal, stop.signal]), headers)
       .catch((error: unknown) => mailbox.fail(asWireError(error)))
       .finally(() => {
-        running.delete(call)
+        running.drop(call.id)
         clock.stop()
       })
     return mailbox.exchange
@@ -247,7 +249,8 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
   const respond = async (message: JsonRpcResponse): Promise<void> => {
     if (message.id != null) {
       const key = idKey(message.id)
-      for (const { questions, clock } of running) if (questions.delete(key) && questions.size === 0) clock.touch()
+      for (const { questions, clock } of running.items())
+        if (questions.delete(key) && questions.size === 0) clock.touch()
     }
     await postOneWay(message)
   }
@@ -256,7 +259,7 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
     transport: 'http',
     closed,
     answered: () => answered,
-    load: () => loadOf(Array.from(running, (call) => call.request)),
+    load: () => loadOf(running.items().map((call) => call.request)),
     request,
     async notify(message: JsonRpcNotification) {
       await postOneWay(message)
