@@ -26,7 +26,7 @@ import { open, scratch } from './support/sqlite.ts'
 const ORIGIN = 'example.com/crash'
 const WRITER = join(import.meta.dirname, 'support/writer.ts')
 const SQLITE_KILLS = Number(process.env['AUDIT_CRASHES_SQLITE'] ?? 50)
-const POSTGRES_KILLS = Number(process.env['AUDIT_CRASHES_POSTGRES'] ?? 10)
+const POSTGRES_KILLS = Number(process.env['AUDIT_CRASHES_POSTGRES'] ?? 50)
 
 /** Runs a writer until it has had `acknowledgements`, and a random moment more. Returns what it was told. */
 const crash = async (args: readonly string[], acknowledgements: number): Promise<Map<number, string>> => {
