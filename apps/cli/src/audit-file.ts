@@ -1,6 +1,7 @@
 /** Which audit log is meant, and how what goes wrong with it is told. */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { parseDocument } from 'yaml'
 import type { Config } from '@mcp-gateway/gateway'
 import {
   auditFileOf,
@@ -16,6 +17,12 @@ import { CliError } from './errors.ts'
 
 export type AuditFileOptions = { readonly file?: string; readonly tenant?: string }
 
+/** Whether `audit` says where the log is. A file that is no YAML does not. */
+function namesPlace(text: string): boolean {
+  const document = parseDocument(text)
+  return ['storage', 'path'].some((name) => document.errors.length === 0 && document.hasIn(['audit', name]))
+}
+
 const NOWHERE_ELSE: Pick<Config['audit'], 'storage' | 'dsn' | 'path'> = { storage: 'sqlite' }
 
 export function auditPlace(context: Context, { file, tenant = 'default' }: AuditFileOptions): LedgerPlace {
@@ -23,7 +30,7 @@ export function auditPlace(context: Context, { file, tenant = 'default' }: Audit
   const configuration = requireConfig(context)
   const database = databaseOf(configuration)
   // A log in its usual place is read without the configuration: its variables need not be there, and it may be wrong.
-  const isElsewhere = /storage|path/.test(readFileSync(configuration, 'utf8'))
+  const isElsewhere = namesPlace(readFileSync(configuration, 'utf8'))
   const { storage, dsn, path }: typeof NOWHERE_ELSE = isElsewhere ? loadConfig(context).config.audit : NOWHERE_ELSE
   const mainFile = mainFileOf(database, path)
   const place = { file: auditFileOf(mainFile, tenantFolder(tenant)), meta: metaFileOf(mainFile) }

@@ -36,3 +36,13 @@ it('is where the log is, and where the commands look for it', { timeout: 60_000 
     expect((await home.run(['audit', 'verify', '--tenant', tenant])).code).toBe(0)
   }
 })
+
+it('is read only where it is: a log in its usual place needs no variables of the configuration', async () => {
+  using home = folder()
+  const hook = { name: 'hook', type: 'webhook', url: 'https://siem.example.com', secret: '${NOT_SET}' }
+  const audit = { export: [hook, { name: 'file', type: 'jsonl', path: 'out.jsonl' }] }
+  home.write('gateway.yaml', { audit })
+  expect((await home.run(['audit', 'log'])).stderr).toContain(join('.mcp-gateway', 'audit.db'))
+  home.write('gateway.yaml', { audit: { ...audit, path: 'calls.db' } })
+  expect((await home.run(['audit', 'log'])).stderr).toContain('NOT_SET')
+})

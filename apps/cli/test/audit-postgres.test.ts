@@ -1,19 +1,13 @@
 // `audit …` and `usage` on a log in PostgreSQL, while its gateway runs.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, expect, it } from 'vitest'
-import { PASSWORD, startPostgres } from '../../gateway/test/support/postgres.ts'
+import { expect, it } from 'vitest'
+import { PASSWORD, usePostgres } from '../../gateway/test/support/postgres.ts'
 import { freePort } from '../../../test/support/free-port.ts'
 import { everything, folder, outputWith } from './cli.ts'
 
 const KEY = 'gw_audit_0123456789abcdef0123456789abcdef'
-const started = await startPostgres()
-const isAbsent = typeof started === 'string'
-if (isAbsent) process.stderr.write(`skipped: ${started}\n`)
-const server = started as Exclude<typeof started, string>
-afterAll(async () => {
-  if (!isAbsent) await server[Symbol.asyncDispose]()
-})
+const { server, isAbsent } = await usePostgres()
 
 it.skipIf(isAbsent)(
   'reads, checks, proves and erases, and shows nobody the password',

@@ -31,18 +31,10 @@ export async function openLedger({
   if (postgres === undefined) return await openLedgerFile(file, metaFile)
   const { findPostgresLog } = await import('./ledger-postgres.ts')
   const found = await findPostgresLog(postgres, postgres.tenantId)
-  const { store, log } = found
   const meta = createLedgerMeta({ open: found.openMeta, file: metaFile })
-  return {
-    store,
-    log,
-    meta,
-    keys: createLedgerKeys({ store, origin: log.origin, file, meta }),
-    async [Symbol.asyncDispose]() {
-      await meta[Symbol.asyncDispose]()
-      await found[Symbol.asyncDispose]()
-    },
-  }
+  return withKeys({ ...found, file, meta }, async () => {
+    await found[Symbol.asyncDispose]()
+  })
 }
 
 /** As `openLedger`. */
@@ -51,6 +43,16 @@ export async function openLedgerFile(file: string, metaFile: string = metaFileNe
   const opened = await openLedgerLog(file)
   const { store, log } = opened
   const meta = createLedgerMeta({ open: () => openMeta(metaFile, regionOf(log.origin)), file: metaFile })
+  return withKeys({ file, store, log, meta }, async () => {
+    await log[Symbol.asyncDispose]()
+    opened[Symbol.dispose]()
+  })
+}
+
+function withKeys(
+  { file, store, log, meta }: LedgerReader & Pick<LedgerFile, 'meta'> & { readonly file: string },
+  close: () => Promise<void>,
+): LedgerFile {
   return {
     store,
     log,
@@ -58,8 +60,7 @@ export async function openLedgerFile(file: string, metaFile: string = metaFileNe
     keys: createLedgerKeys({ store, origin: log.origin, file, meta }),
     async [Symbol.asyncDispose]() {
       await meta[Symbol.asyncDispose]()
-      await log[Symbol.asyncDispose]()
-      opened[Symbol.dispose]()
+      await close()
     },
   }
 }

@@ -7,16 +7,10 @@ import { csvCell } from '@mcp-gateway/audit-chain/formats/csv'
 import { openLedger, queryLedger, readLedger, type LedgerPlace } from '@mcp-gateway/gateway/ledger'
 import { parseVerifierKey, trustLogs, verifyEntryProof } from '@mcp-gateway/audit-chain/verify'
 import { folder, type Folder } from './ledger-support.ts'
-import { startPostgres } from './support/postgres.ts'
+import { usePostgres } from './support/postgres.ts'
 import { echoServer, gatewayWith, modern, send } from './support.ts'
 
-const started = await startPostgres()
-const isAbsent = typeof started === 'string'
-if (isAbsent) process.stderr.write(`skipped: ${started}\n`)
-const server = started as Exclude<typeof started, string>
-afterAll(async () => {
-  if (!isAbsent) await server[Symbol.asyncDispose]()
-})
+const { server, isAbsent } = await usePostgres()
 
 /** Where a log is kept: what the configuration says of it, where the operator finds it, and all that is stored of its fields. */
 type Kept = { readonly audit: object; readonly place: LedgerPlace; readonly stored: () => Promise<string> }

