@@ -30,6 +30,9 @@ it('is where the log is, and where the commands look for it', { timeout: 60_000 
   expect(existsSync(join(home.path, '.mcp-gateway', 'audit.db'))).toBe(false)
   expect(readdirSync(join(home.path, 'log'))).toEqual(expect.arrayContaining(['audit-meta.db', 'audit.key', 'calls.sqlite', 'tenants'])) // prettier-ignore
   expect(readdirSync(join(home.path, 'log', 'tenants', 'blue'))).toContain('calls.sqlite')
+  expect((await home.run(['audit', 'checkpoint', '--tenant', 'blue'])).code).toBe(0)
+  const all = await home.run(['audit', 'verify', '--json'])
+  expect([all.code, JSON.parse(all.stdout)]).toMatchObject([0, { meta: { logs: 2 } }])
   for (const tenant of ['default', 'blue']) {
     const { stdout } = await home.run(['audit', 'log', '--tool', 'echo', '--tenant', tenant, '--json'])
     expect((JSON.parse(stdout) as { entries: unknown[] }).entries).toMatchObject([{ consumer: tenant }])

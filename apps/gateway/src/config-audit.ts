@@ -94,6 +94,8 @@ const webhook = {
     .describe('Where to.'),
   secret: z.string().min(16, { error: 'must have 16 characters or more' }).describe('Best as `${NAME}`.'),
 }
+/** Files that may lie beside the log. */
+const TAKEN = /(?:^|[/\\])(?:gateway\.db|audit-meta\.db|audit(?:-meta)?\.key|audit\.names)$/
 /** Of the export that `webhookUrl` is short for. */
 const SHORT_NAME = 'webhook-url'
 
@@ -173,7 +175,9 @@ const schema = z
       .enum(['sqlite', 'postgres'])
       .default('sqlite')
       .describe('sqlite: audit.db beside gateway.db. postgres: the database of `dsn`, also for several gateways.'),
-    path: text('The file of the log, relative to this one, instead of audit.db beside gateway.db.').optional(),
+    path: text('The file of the log, relative to this one, instead of audit.db beside gateway.db.')
+      .refine((value) => !TAKEN.test(value), { error: 'is the name of another file of the gateway' })
+      .optional(),
     dsn: z
       .string()
       .refine(isPostgresUrl, { error: 'must be a URL such as postgres://user:password@host:5432/database' })

@@ -1,4 +1,5 @@
 /** `audit verify`: one log in its file or database, and the meta-log over it and the others. Nothing is changed. */
+import { basename } from 'node:path'
 import { AuditError, type Examination, type Finding } from '@mcp-gateway/audit-chain'
 import { parseCheckpoint } from '@mcp-gateway/audit-chain/verify'
 import { checkLedger, type LedgerCheckOptions } from './ledger-check.ts'
@@ -30,22 +31,23 @@ export async function checkPlace(place: LedgerPlace, { everyLog, ...options }: P
   const metaFile = place.meta ?? metaFileNear(place.file)
   const { findings, meta } =
     place.postgres === undefined
-      ? await inFiles(reader, metaFile, everyLog, remembered.filter(isMeta))
+      ? await inFiles(reader, metaFile, everyLog ? basename(place.file) : undefined, remembered.filter(isMeta))
       : await inDatabase(place.postgres, reader, metaFile, everyLog, remembered.filter(isMeta))
   return { ...examination, findings: [...examination.findings, ...findings], meta }
 }
 
+/** `fileName`: every log of that name is compared, and not only the reader's. */
 async function inFiles(
   reader: LedgerReader,
   file: string,
-  everyLog: boolean,
+  fileName: string | undefined,
   remembered: readonly string[],
 ): Promise<MetaOutcome> {
   const { origin } = reader.log
   try {
     await using meta = await readLedgerFile(file)
-    const only = everyLog ? {} : { only: origin }
-    await using places = everyLog ? await openLogPlaces(file) : alone(reader)
+    const only = fileName === undefined ? { only: origin } : {}
+    await using places = fileName === undefined ? alone(reader) : await openLogPlaces(file, fileName)
     return await checkMeta({ store: meta.store, origin: meta.log.origin, file, places, remembered, ...only })
   } catch (error) {
     const isMissing = error instanceof AuditError && error.code === 'AUDIT_NOT_FOUND'

@@ -8,14 +8,14 @@ import { readLedgerFile } from './ledger-read.ts'
 /** Files that are open at a time: there may be a thousand tenants, and a process may have as many files. */
 const MAX_OPEN = 32
 
-/** The log beside this meta-log and those of the tenants below it. */
-export async function openLogPlaces(metaFile: string): Promise<AsyncDisposable & LogPlaces> {
+/** The log beside this meta-log and those of the tenants below it, which all have one file name. */
+export async function openLogPlaces(metaFile: string, fileName: string): Promise<AsyncDisposable & LogPlaces> {
   const top = dirname(metaFile)
   const tenants = join(top, 'tenants')
   const folders = existsSync(tenants) ? readdirSync(tenants).map((name) => join(tenants, name)) : []
   const files = new Map<string, string>()
   const unreadable: string[] = []
-  for (const file of [top, ...folders].map((folder) => join(folder, 'audit.db'))) {
+  for (const file of [top, ...folders].map((folder) => join(folder, fileName))) {
     if (!existsSync(file)) continue
     try {
       await using reader = await readLedgerFile(file)

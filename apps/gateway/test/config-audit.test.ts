@@ -59,6 +59,8 @@ describe('the short names of seed row 4.28', () => {
     [{ webhookSecret: undefined }, '1 audit: webhookUrl and webhookSecret belong together: deliveries are signed'],
     [{ region: 'eu' }, '1 audit: with audit.region, write the webhook among `export`, with the region that it is in'],
     [{ export: [{ name: 'webhook-url', ...hook }] }, '1 audit: with webhookUrl, no other export can have the name "webhook-url"'],
+    [{ path: 'log/audit-meta.db' }, '1 audit.path: is the name of another file of the gateway'],
+    [{ path: 'gateway.db' }, '1 audit.path: is the name of another file of the gateway'],
     [{ hashChain: false }, '1 audit.hashChain: must be true, or left out: there is no log without the chain'],
     [{ webhookUrl: 'http://siem.example.com' }, '1 audit.webhookUrl: must be an https:// URL (http:// on loopback) without user name, password or fragment'],
   ] as const)('refused: %j', ([more, expected]) => {
