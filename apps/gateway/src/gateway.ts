@@ -152,9 +152,10 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     await audit?.close()
     throw error
   }
-  await audit?.main.started()
+  // Before anything is awaited: requests come in from here on, and ask for it.
   const { port } = http.address() as AddressInfo
   const url = `${config.tls === undefined ? 'http' : 'https'}://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
+  await audit?.main.started()
   logger.info({ url, servers: table.count() }, 'listening')
 
   // An exit that skips `close`, an uncaught error say, still takes the children along.

@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path'
 import { openLog, type AuditLog, type AuditStore } from '@mcp-gateway/audit-chain'
 import { createMemoryStore } from '@mcp-gateway/audit-chain/stores/memory'
 import { createSqliteStore, openSqlite } from '@mcp-gateway/audit-chain/stores/sqlite'
+import type { SqliteThread } from '@mcp-gateway/audit-chain/stores/sqlite-thread'
 import { DEFAULT_TENANT } from '@mcp-gateway/auth'
 import { GatewayError } from './errors.ts'
 
@@ -43,8 +44,8 @@ export function metaFileNear(file: string): string {
  * Goes on with the log that the file has, or begins one. Its name tells its region, and nothing about anybody.
  * @throws GatewayError GATEWAY_AUDIT_REGION when the log is another region's: what is in it would follow the new settings
  */
-export async function openLedgerLog(file: string, region?: string): Promise<OpenedLog> {
-  const { store, close } = openStore(file)
+export async function openLedgerLog(file: string, region?: string, thread?: SqliteThread): Promise<OpenedLog> {
+  const { store, close } = openStore(file, thread)
   try {
     const [known] = await store.origins()
     const place = region === undefined ? '' : `${region}/`
@@ -93,13 +94,13 @@ export function wrongRegion(what: string, itsRegion: string, region: string): Ga
   return new GatewayError('GATEWAY_AUDIT_REGION', `${what} is of "${itsRegion}", and audit.region is "${region}"`)
 }
 
-function openStore(file: string): { readonly store: AuditStore; readonly close: () => void } {
+function openStore(file: string, thread?: SqliteThread): { readonly store: AuditStore; readonly close: () => void } {
   if (file === ':memory:') return { store: createMemoryStore(), close: () => undefined }
   mkdirSync(dirname(file), { recursive: true })
   // It has what was said: for the gateway's user alone. SQLite gives the files beside it the same mode.
   closeSync(openSync(file, 'a', 0o600))
   const database = openSqlite(file)
-  return { store: createSqliteStore({ database }), close: () => database.close() }
+  return { store: createSqliteStore({ database, ...(thread && { thread }) }), close: () => database.close() }
 }
 
 /** Below the database's folder. A name from a token is no path; one that could be something else becomes its hash. */

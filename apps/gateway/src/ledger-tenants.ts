@@ -2,6 +2,8 @@
  * A log for each tenant, in a folder of its own with keys and checkpoints of its own: nothing about one tenant can be learned
  * from another's queries, proofs or files. What is no tenant's, starts and refused logins, is in the default tenant's.
  */
+import { availableParallelism } from 'node:os'
+import { openSqliteThread } from '@mcp-gateway/audit-chain/stores/sqlite-thread'
 import { DEFAULT_TENANT } from '@mcp-gateway/auth'
 import { GatewayError } from './errors.ts'
 import { createLedgerMeta, openMeta, type LedgerMeta, type OpenedMeta } from './ledger-meta.ts'
@@ -120,10 +122,12 @@ async function openLogs({ config, mainFile }: TenantLedgersOptions): Promise<Log
     const { openPostgresLogs } = await import('./ledger-postgres.ts')
     return await openPostgresLogs({ dsn, mainFile, region })
   }
+  // One for the logs of all tenants. Where there is one core, a second thread would only take turns with this one.
+  const thread = availableParallelism() > 1 ? openSqliteThread() : undefined
   return {
-    open: (tenantId) => openLedgerLog(auditFileOf(mainFile, tenantFolder(tenantId)), region),
+    open: (tenantId) => openLedgerLog(auditFileOf(mainFile, tenantFolder(tenantId)), region, thread),
     openMeta: () => openMeta(metaFileOf(mainFile), region),
-    [Symbol.asyncDispose]: async () => undefined,
+    [Symbol.asyncDispose]: async () => await thread?.[Symbol.asyncDispose](),
   }
 }
 

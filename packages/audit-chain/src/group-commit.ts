@@ -32,6 +32,8 @@ type Waiting<T, R> = {
 export function createGroupCommit<T, R>(
   commit: (items: readonly T[]) => Promise<readonly R[]>,
   limits: AuditLimits,
+  /** `commit` returns at once, and another thread or machine does the work. */
+  isElsewhere = false,
 ): GroupCommit<T, R> {
   let queue: Waiting<T, R>[] = []
   let outstanding = 0
@@ -43,9 +45,11 @@ export function createGroupCommit<T, R>(
   let onIdle: (() => void) | undefined
   let idle: Promise<void> | undefined
 
+  const isDue = (): boolean => queue.length >= Math.min(lastBatch, limits.maxBatchEntries)
+
   const schedule = (): void => {
     if (isRunning || (queue.length === 0 && !isClosed)) return
-    if (queue.length >= Math.min(lastBatch, limits.maxBatchEntries) || isClosed) {
+    if (isDue() || isClosed) {
       isRunning = true
       clearTimeout(timer)
       timer = undefined
@@ -62,11 +66,18 @@ export function createGroupCommit<T, R>(
 
   const run = async (): Promise<void> => {
     const batch = takeBatch()
-    if (batch.length > 0) await commitAll(batch)
+    const settle = await commitAll(batch)
     for (const { sizeBytes } of batch) outstandingBytes -= sizeBytes
     outstanding -= batch.length
     lastBatch = Math.max(1, batch.length)
     isRunning = false
+    // Somebody else is to write the next batch: that can begin before the callers of this one go on.
+    if (isElsewhere && isDue()) {
+      isRunning = true
+      void run()
+    }
+    settle()
+    if (isRunning) return
     if (queue.length > 0) schedule()
     else onIdle?.()
   }
@@ -84,16 +95,22 @@ export function createGroupCommit<T, R>(
     return batch
   }
 
-  const commitAll = async (batch: readonly Waiting<T, R>[]): Promise<void> => {
+  /** Returns what tells the callers. */
+  const commitAll = async (batch: readonly Waiting<T, R>[]): Promise<() => void> => {
+    if (batch.length === 0) return () => undefined
     try {
       const results = await commit(batch.map(({ item }) => item))
-      // By index: an iterator of entries makes an array for each.
-      for (let i = 0; i < batch.length; i += 1) batch[i]?.resolve(results[i] as R)
+      return () => {
+        // By index: an iterator of entries makes an array for each.
+        for (let i = 0; i < batch.length; i += 1) batch[i]?.resolve(results[i] as R)
+      }
     } catch (error) {
       // Nothing was written. One caller's id, or attachment, must not cost the others their entries: found out one by one.
       if (batch.length > 1 && isOnesFault(error)) {
-        for (const waiting of batch) await commitAll([waiting])
-      } else {
+        for (const waiting of batch) (await commitAll([waiting]))()
+        return () => undefined
+      }
+      return () => {
         for (const { reject } of batch) reject(error)
       }
     }

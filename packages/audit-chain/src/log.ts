@@ -89,15 +89,19 @@ export function openLog(options: LogOptions): AuditLog {
   const newId = (): string => uuidv7(clock(), pool)
   const context = { quotedOrigin: quote(origin), newId, random: pool, maxFieldsBytes: limits.maxFieldsBytes }
 
-  const commits = createGroupCommit<Draft, Receipt>(async (drafts) => {
-    let entries: readonly SealedEntry[] = []
-    await store.append(origin, (head) => {
-      const sealed = seal(head, drafts, clock())
-      ;({ entries } = sealed)
-      return sealed
-    })
-    return entries.map(({ seq, id, leafHash, at }) => ({ origin, seq, id, leafHash, at }))
-  }, limits)
+  const commits = createGroupCommit<Draft, Receipt>(
+    async (drafts) => {
+      let entries: readonly SealedEntry[] = []
+      await store.append(origin, (head) => {
+        const sealed = seal(head, drafts, clock())
+        ;({ entries } = sealed)
+        return sealed
+      })
+      return entries.map(({ seq, id, leafHash, at }) => ({ origin, seq, id, leafHash, at }))
+    },
+    limits,
+    store.writesElsewhere,
+  )
 
   const write = (input: EntryInput, erasures: readonly Erasure[], signal?: AbortSignal): Promise<Receipt> => {
     const draft = createDraft(input, context, erasures)

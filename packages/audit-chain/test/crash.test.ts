@@ -53,11 +53,12 @@ const check = async (store: AuditStore, seen: ReadonlyMap<number, string>): Prom
 }
 
 describe('sqlite', () => {
-  test(`no acknowledged entry is lost and no link is broken, ${SQLITE_KILLS} times`, { timeout: 300_000 }, async () => {
+  const name = `%s: no acknowledged entry is lost and no link is broken, ${SQLITE_KILLS} times`
+  test.each(['sqlite', 'sqlite-thread'])(name, { timeout: 300_000 }, async (kind) => {
     using home = scratch()
     let before = 0
     for (let round = 0; round < SQLITE_KILLS; round += 1) {
-      const seen = await crash(['sqlite', home.path, ORIGIN], 1 + Math.floor(Math.random() * 600))
+      const seen = await crash([kind, home.path, ORIGIN], 1 + Math.floor(Math.random() * 600))
       await using opened = open(home.path, ORIGIN)
       const { size } = await opened.log.head()
       // Every round the new entries; the whole log now and then and at the end, which costs more the longer it gets.

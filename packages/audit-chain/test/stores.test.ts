@@ -2,9 +2,11 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { DatabaseSync } from 'node:sqlite'
 import { createMemoryStore } from '@mcp-gateway/audit-chain/stores/memory'
 import { createPostgresStore, grantPostgres, migratePostgres } from '@mcp-gateway/audit-chain/stores/postgres'
 import { createSqliteStore, openSqlite } from '@mcp-gateway/audit-chain/stores/sqlite'
+import { openSqliteThread } from '@mcp-gateway/audit-chain/stores/sqlite-thread'
 import { storeConformance } from '@mcp-gateway/audit-chain/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startPostgres, type Server } from './support/postgres.ts'
@@ -14,26 +16,33 @@ describe('memory', () => {
   for (const { name, run } of suite) test(name, run)
 })
 
-describe('sqlite', () => {
+describe.each([
+  ['sqlite', undefined],
+  ['sqlite, written by a thread', openSqliteThread],
+])('%s', (_name, openThread) => {
   const suite = storeConformance(async () => {
     const directory = mkdtempSync(join(tmpdir(), 'audit-chain-'))
-    const handles = [openSqlite(join(directory, 'audit.db'))]
+    const thread = openThread?.()
+    const handles: DatabaseSync[] = []
     const reopen = async () => {
       const database = openSqlite(join(directory, 'audit.db'))
       handles.push(database)
-      return createSqliteStore({ database })
+      return createSqliteStore({ database, ...(thread && { thread }) })
     }
     return {
-      store: createSqliteStore({ database: handles[0] as (typeof handles)[number] }),
+      store: await reopen(),
       reopen,
       async [Symbol.asyncDispose]() {
+        await thread?.[Symbol.asyncDispose]()
         for (const handle of handles) handle.close()
         rmSync(directory, { recursive: true })
       },
     }
   })
   for (const { name, run } of suite) test(name, run)
+})
 
+describe('sqlite', () => {
   test.each([
     ['synchronous=normal', 'AUDIT_STORE_UNSAFE'],
     ['secure_delete=off', 'AUDIT_STORE_UNSAFE'],

@@ -14,6 +14,7 @@ import { fromSqlite, isBusy, isReadOnly } from './sqlite-errors.ts'
 import { createReader } from './sqlite-reader.ts'
 import { SQLITE_SCHEMA } from './sqlite-schema.ts'
 import { prepareStatements, type Statements } from './sqlite-statements.ts'
+import type { SqliteThread } from './sqlite-thread.ts'
 
 export type SqliteStoreOptions = {
   /** As `openSqlite` opens it, or with the same durability. The store does not close it. */
@@ -22,6 +23,8 @@ export type SqliteStoreOptions = {
   readonly busyTimeoutMs?: number
   /** Your own statements in the transaction that writes the entries. What it throws undoes the batch. */
   readonly alongside?: (origin: string, sealed: Sealed) => void
+  /** Appends go through it: the event loop does not wait for the disk. Not together with `alongside`. */
+  readonly thread?: SqliteThread
 }
 
 const BUSY_POLL_MS = 5
@@ -43,7 +46,8 @@ export function openSqlite(path: string): DatabaseSync {
 }
 
 /** Makes the tables when they are missing. @throws AuditError AUDIT_STORE_UNSAFE when the handle could lose commits */
-export function createSqliteStore({ database, busyTimeoutMs = 2000, alongside }: SqliteStoreOptions): AuditStore {
+export function createSqliteStore(options: SqliteStoreOptions): AuditStore {
+  const { database, busyTimeoutMs = 2000, alongside, thread } = options
   checkDurability(database)
   try {
     makeTables(database)
@@ -72,7 +76,7 @@ export function createSqliteStore({ database, busyTimeoutMs = 2000, alongside }:
     }
   }
 
-  return {
+  const store: AuditStore = {
     ...reader,
     async append(origin, seal) {
       await transact(() => {
@@ -113,6 +117,10 @@ export function createSqliteStore({ database, busyTimeoutMs = 2000, alongside }:
       }
     },
   }
+  if (thread === undefined) return store
+  const path = database.location()
+  if (path === null || alongside !== undefined) throw new TypeError('a thread writes to a file, and nothing alongside')
+  return thread.writing(store, { path, busyTimeoutMs })
 }
 
 /** Whether the write lock was there. In the same turn as what follows, so that two transactions cannot meet on one handle. */

@@ -1,0 +1,141 @@
+/**
+ * A thread that writes to SQLite files, so that the event loop does not stand still while the disk does: a commit takes
+ * milliseconds on most of them. Entries are sealed here, behind the head that this process wrote last, and the thread writes them
+ * if that is the head still. When it is not, another process wrote in between: then they are sealed again, here and under the lock.
+ */
+import { Worker } from 'node:worker_threads'
+import { AuditError, type AuditErrorCode } from '../errors.ts'
+import { emptyHead } from '../head.ts'
+import type { AuditStore, Erasure, Head, Sealed, TileNode } from '../store.ts'
+import { packEntries, type PackedEntries } from './packed-entries.ts'
+
+export type SqliteThread = AsyncDisposable & {
+  /** The same store, but what is appended is written to the file by the thread. For `createSqliteStore`. */
+  writing(store: AuditStore, file: SqliteFile): AuditStore
+  /** Closes the thread's handle of a file. Who appends there later opens it again. */
+  release(path: string): Promise<void>
+}
+
+export type SqliteFile = { readonly path: string; readonly busyTimeoutMs: number }
+
+export type WriteRequest = {
+  readonly kind: 'write'
+  readonly file: SqliteFile
+  readonly origin: string
+  /** What the entries follow. */
+  readonly after: Head
+  readonly entries: PackedEntries
+  readonly nodes: readonly TileNode[]
+  readonly erasures: readonly Erasure[]
+  readonly head: Head
+}
+
+/** To the thread. `close` is the last. */
+export type ThreadRequest = { readonly id: number } & (
+  | WriteRequest
+  | { readonly kind: 'release'; readonly path: string }
+  | { readonly kind: 'close' }
+)
+
+/** From it. `moved`: the log has another head, and nothing was written. */
+export type ThreadReply = { readonly id: number } & (
+  | { readonly outcome: 'done' | 'moved' }
+  | { readonly outcome: 'failed'; readonly code: AuditErrorCode | undefined; readonly message: string }
+)
+
+type Pending = { readonly resolve: (outcome: 'done' | 'moved') => void; readonly reject: (error: unknown) => void }
+
+/** Starts with the first append, and again when it ended. It keeps the process alive only while something is being written. */
+export function openSqliteThread(): SqliteThread {
+  let thread: Worker | undefined
+  let isClosed = false
+  let lastId = 0
+  const pending = new Map<number, Pending>()
+
+  const onReply = (worker: Worker, reply: ThreadReply): void => {
+    const waiting = pending.get(reply.id)
+    pending.delete(reply.id)
+    if (pending.size === 0) worker.unref()
+    if (reply.outcome !== 'failed') return waiting?.resolve(reply.outcome)
+    const { code, message } = reply
+    return waiting?.reject(code === undefined ? new Error(message) : new AuditError(code, message))
+  }
+
+  const start = (): Worker => {
+    // As this is run: from the sources, or from what was built of them.
+    const file = import.meta.url.endsWith('.ts') ? './sqlite-thread-main.ts' : './sqlite-thread-main.js'
+    const worker = new Worker(new URL(file, import.meta.url), { name: 'audit log' })
+    worker.unref()
+    worker.on('message', (reply: ThreadReply) => onReply(worker, reply))
+    const onEnd = (cause: unknown): void => {
+      if (thread !== worker) return
+      thread = undefined
+      const lost = [...pending.values()]
+      pending.clear()
+      const message = 'the thread that writes the log ended'
+      for (const { reject } of lost) reject(new AuditError('AUDIT_OUTCOME_UNKNOWN', message, { cause }))
+    }
+    worker.once('error', onEnd)
+    worker.once('exit', (code) => onEnd(new Error(`exit code ${code}`)))
+    return worker
+  }
+
+  const ask = (worker: Worker, request: WriteRequest | { kind: 'release'; path: string } | { kind: 'close' }) =>
+    new Promise<'done' | 'moved'>((resolve, reject) => {
+      lastId += 1
+      pending.set(lastId, { resolve, reject })
+      worker.ref()
+      const { buffer } = request.kind === 'write' ? request.entries.bytes : NOTHING
+      worker.postMessage({ ...request, id: lastId } satisfies ThreadRequest, request.kind === 'write' ? [buffer] : [])
+    })
+
+  const write = (request: WriteRequest): Promise<'done' | 'moved'> => {
+    if (isClosed) throw new AuditError('AUDIT_CLOSED', 'the thread that writes the log was closed')
+    thread ??= start()
+    return ask(thread, request)
+  }
+
+  return {
+    writing(store, file) {
+      /** Of each log, the head that was written last. */
+      const heads = new Map<string, Head>()
+      return {
+        ...store,
+        writesElsewhere: true,
+        async append(origin, seal) {
+          const after = heads.get(origin) ?? (await store.head(origin)) ?? emptyHead(origin)
+          // Read anew unless this goes well.
+          heads.delete(origin)
+          let sealed: Sealed = seal(after)
+          const { nodes, erasures, head } = sealed
+          const entries = packEntries(sealed.entries)
+          const request = { file, origin, after: copyOf(after), entries, nodes, erasures, head: copyOf(head) }
+          const outcome = await write({ kind: 'write', ...request })
+          if (outcome === 'moved') await store.append(origin, (newest) => (sealed = seal(newest)))
+          heads.set(origin, sealed.head)
+        },
+      }
+    },
+    async release(path) {
+      if (thread !== undefined) await ask(thread, { kind: 'release', path })
+    },
+    async [Symbol.asyncDispose]() {
+      isClosed = true
+      if (thread === undefined) return
+      try {
+        // It first writes what it has, and closes its files.
+        await ask(thread, { kind: 'close' })
+      } catch (error) {
+        // When it ended meanwhile, whoever waited for it has heard.
+        if (thread !== undefined) throw error
+      }
+    },
+  }
+}
+
+const NOTHING = new Uint8Array(0)
+
+/** A clone of a small buffer takes along the whole pool that it is a part of. */
+function copyOf(head: Head): Head {
+  return { ...head, lastHash: new Uint8Array(head.lastHash), nodes: new Uint8Array(head.nodes) }
+}
