@@ -45,8 +45,8 @@ function bareInserts(path: string, rows: readonly SealedEntry[]): number {
   using database = openSqlite(path)
   createSqliteStore({ database })
   database.exec(`insert into audit_log values (1, '${ORIGIN}', 0, x'', 0, x'')`)
-  const entry = database.prepare('insert into audit_entry values (1, ?, ?, ?)')
-  const field = database.prepare('insert into audit_field values (1, ?, ?, ?)')
+  const entry = database.prepare('insert into audit_entry values ((1 << 40) + ?, ?, ?)')
+  const field = database.prepare('insert into audit_field values ((1 << 40) + ?, ?, ?)')
   const from = performance.now()
   for (let at = 0; at < rows.length; at += BATCH) {
     database.exec('begin immediate')

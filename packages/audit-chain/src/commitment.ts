@@ -10,6 +10,7 @@ import { AuditError } from './errors.ts'
 import { equalBytes, HASH_BYTES } from './hash.ts'
 import type { Finding } from './finding.ts'
 import { readEntry } from './entry.ts'
+import { createScratch } from './scratch.ts'
 
 /** A field of an entry, with what is needed to check it against the entry. */
 export type Disclosure = {
@@ -22,7 +23,7 @@ export type Disclosure = {
 const BLOCK_BYTES = 64
 const SCRATCH_BYTES = 65_536
 // Keys are half a block long: the second half of both pads never changes.
-const inner = Buffer.alloc(BLOCK_BYTES + SCRATCH_BYTES, 0x36)
+const inner = createScratch(BLOCK_BYTES + SCRATCH_BYTES, 0x36)
 const outer = Buffer.alloc(BLOCK_BYTES + HASH_BYTES, 0x5c)
 
 /**
@@ -31,14 +32,23 @@ const outer = Buffer.alloc(BLOCK_BYTES + HASH_BYTES, 0x5c)
  */
 export function commitTo(key: Uint8Array, value: Uint8Array): string {
   if (key.length !== HASH_BYTES) throw new RangeError(`a field key has ${HASH_BYTES} bytes`)
-  if (value.length > SCRATCH_BYTES) return createHmac('sha256', key).update(value).digest('hex')
+  return commitWithin(Buffer.concat([key, value]), 0, HASH_BYTES, HASH_BYTES + value.length)
+}
+
+/** The same for a key and a value [from, to) that are in one buffer: a view of each would cost more than their blocks. */
+export function commitWithin(bytes: Buffer, keyAt: number, from: number, to: number): string {
+  if (to - from > SCRATCH_BYTES) {
+    return createHmac('sha256', bytes.subarray(keyAt, keyAt + HASH_BYTES))
+      .update(bytes.subarray(from, to))
+      .digest('hex')
+  }
   for (let i = 0; i < HASH_BYTES; i += 1) {
-    const byte = key[i] as number
-    inner[i] = 0x36 ^ byte
+    const byte = bytes[keyAt + i] as number
+    inner.bytes[i] = 0x36 ^ byte
     outer[i] = 0x5c ^ byte
   }
-  inner.set(value, BLOCK_BYTES)
-  outer.write(hash('sha256', inner.subarray(0, BLOCK_BYTES + value.length), 'binary'), BLOCK_BYTES, 'binary')
+  bytes.copy(inner.bytes, BLOCK_BYTES, from, to)
+  outer.write(hash('sha256', inner.upTo(BLOCK_BYTES + to - from), 'binary'), BLOCK_BYTES, 'binary')
   return hash('sha256', outer, 'hex')
 }
 

@@ -13,7 +13,8 @@ function packFields(fields: readonly Disclosure[]): Buffer {
   const packed = Buffer.allocUnsafe(packedSize(sized))
   let at = 0
   for (const { name, value, key } of fields) {
-    at = startField(packed, at, name, key, value.length)
+    at = startField(packed, at, name, value.length)
+    packed.set(key, at - KEY_BEFORE_VALUE)
     packed.set(value, at)
     at += value.length
   }
@@ -26,13 +27,15 @@ export function packedSize(fields: readonly { readonly name: string; readonly si
   return size
 }
 
-/** Writes what stands before a field's value. @returns where the value goes */
-export function startField(packed: Buffer, at: number, name: string, key: Uint8Array, sizeBytes: number): number {
+/** How far before a field's value its key is. */
+export const KEY_BEFORE_VALUE: number = HASH_BYTES + VALUE_LENGTH_BYTES
+
+/** Writes what stands before a field's value, but for its key. @returns where the value goes */
+export function startField(packed: Buffer, at: number, name: string, sizeBytes: number): number {
   packed[at] = name.length
   const keyAt = at + 1 + name.length
   // Names are ASCII; for a dozen letters a loop is faster than a call into C++.
   for (let i = 0; i < name.length; i += 1) packed[at + 1 + i] = name.charCodeAt(i)
-  packed.set(key, keyAt)
   return packed.writeUInt32BE(sizeBytes, keyAt + HASH_BYTES)
 }
 

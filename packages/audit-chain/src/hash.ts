@@ -6,6 +6,7 @@
  * 640 ns for a node), because no external array buffer is made.
  */
 import { hash } from 'node:crypto'
+import { createScratch } from './scratch.ts'
 
 /** Every hash here has this many bytes. */
 export const HASH_BYTES = 32
@@ -13,7 +14,7 @@ export const HASH_BYTES = 32
 /** tlog-tiles prefixes entries with a uint16, so none is longer. */
 export const MAX_LEAF_BYTES = 65_535
 
-const leafInput = Buffer.alloc(1 + MAX_LEAF_BYTES)
+const leafInput = createScratch(1 + MAX_LEAF_BYTES, 0)
 const nodeInput = Buffer.alloc(1 + 2 * HASH_BYTES, 1)
 
 /** MTH({}) of RFC 6962 §2.1: the root of a tree without leaves. */
@@ -22,20 +23,21 @@ export const EMPTY_ROOT: Uint8Array = sha256('')
 /** SHA-256(0x00 || leaf). */
 export function leafHash(leaf: Uint8Array): Buffer {
   if (leaf.length > MAX_LEAF_BYTES) return sha256(Buffer.concat([Buffer.of(0), leaf]))
-  leafInput.set(leaf, 1)
-  return sha256(leafInput.subarray(0, leaf.length + 1))
+  leafInput.bytes.set(leaf, 1)
+  return sha256(leafInput.upTo(leaf.length + 1))
 }
 
-/** The bytes of a leaf's text, and their `leafHash`: written once, behind the byte that the hash begins with. */
-export function writeLeaf(text: string): { readonly leaf: Buffer; readonly hash: Buffer } {
+/** The bytes of a leaf's text, and their `leafHash` in hex: written once, behind the byte that the hash begins with. */
+export function writeLeaf(text: string): { readonly leaf: Buffer; readonly hex: string } {
   // At most three bytes for each UTF-16 code unit; a draft has checked that it is no longer.
-  const sizeBytes = leafInput.write(text, 1)
+  const sizeBytes = leafInput.bytes.write(text, 1)
   if (text.length * 3 > MAX_LEAF_BYTES && Buffer.byteLength(text) !== sizeBytes) {
     const leaf = Buffer.from(text)
-    return { leaf, hash: leafHash(leaf) }
+    return { leaf, hex: leafHash(leaf).toString('hex') }
   }
-  const input = Buffer.from(leafInput.subarray(0, 1 + sizeBytes))
-  return { leaf: input.subarray(1), hash: sha256(input) }
+  const leaf = Buffer.allocUnsafe(sizeBytes)
+  leafInput.bytes.copy(leaf, 0, 1, 1 + sizeBytes)
+  return { leaf, hex: hash('sha256', leafInput.upTo(1 + sizeBytes), 'hex') }
 }
 
 /** SHA-256(0x01 || left || right). */

@@ -20,15 +20,17 @@ export function seal(head: Head, drafts: readonly Draft[], now: number): Sealed 
   // Only the first of a batch can find the clock behind it: the others share its reading.
   const clk = isHeld ? '{"clk":"held"' : '{"clk":"ok"'
   let { lastHash } = head
+  let prev = Buffer.from(lastHash).toString('hex')
   for (const { id, beforePrev, afterTime, subject, fields, attachment } of drafts) {
     const seq = range.size()
-    const prev = Buffer.from(lastHash.buffer, lastHash.byteOffset, HASH_BYTES).toString('hex')
-    const { leaf, hash } = writeLeaf(`${clk}${beforePrev}${prev}","seq":${seq},"ts":"${ts}${afterTime}`)
+    const { leaf, hex } = writeLeaf(`${clk}${beforePrev}${prev}","seq":${seq},"ts":"${ts}${afterTime}`)
+    const hash = Buffer.from(hex, 'hex')
     range.append(hash, (height, index, node) => {
       if (height % TILE_HEIGHT === 0) nodes.push({ level: height / TILE_HEIGHT, index, hash: node })
     })
     entries.push({ seq, id, leaf, leafHash: hash, at, subject, fields, attachment })
     lastHash = hash
+    prev = hex
   }
   const erasures = drafts.flatMap((draft) => draft.erasures)
   const newHead: Head = { size: range.size(), lastHash, lastAt: at, nodes: Buffer.concat(range.nodes()) }

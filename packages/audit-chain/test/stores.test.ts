@@ -59,7 +59,9 @@ describe('sqlite', () => {
     using database = openSqlite(join(directory, 'audit.db'))
     createSqliteStore({ database })
     database.exec(`insert into audit_log values (1, 'a', 5, x'00', 0, x'')`)
-    database.exec(`insert into audit_entry values (1, 0, 'x', x'00'); insert into audit_node values (1, 1, 0, x'00')`)
+    database.exec(
+      `insert into audit_entry values (1 << 40, 'x', x'00'); insert into audit_node values (1, 1, 0, x'00')`,
+    )
     database.exec(`insert into audit_checkpoint values (1, 5, 'note')`)
     for (const statement of [
       "update audit_entry set id = 'y'",

@@ -166,9 +166,9 @@ describe('one entry', () => {
 
   test('an inserted entry is misplaced', async () => {
     const findings = await after([
-      'update audit_entry set seq = seq + 1000 where seq >= 123',
-      'update audit_entry set seq = seq - 999 where seq >= 1000',
-      `insert into audit_entry select log, 123, 'forged', leaf from audit_entry where seq = 122`,
+      'update audit_entry set key = key + 1000 where seq >= 123',
+      'update audit_entry set key = key - 999 where seq >= 1000',
+      `insert into audit_entry select key + 1, 'forged', leaf from audit_entry where seq = 122`,
     ])
     expect(found(findings, 'ENTRY_MISPLACED')).toMatchObject({ seq: 123 })
     expect(found(findings, 'INDEX_CHANGED')).toMatchObject({ seq: 123 })
@@ -176,16 +176,16 @@ describe('one entry', () => {
 
   test('an entry behind the end is unknown', async () => {
     const findings = await after([
-      `insert into audit_entry select log, 601, 'forged', leaf from audit_entry where seq = 122`,
+      `insert into audit_entry select key + 479, 'forged', leaf from audit_entry where seq = 122`,
     ])
     expect(found(findings, 'ENTRY_UNKNOWN')).toMatchObject({ seq: 601, id: 'forged' })
   })
 
   test('two swapped entries are both named', async () => {
     const findings = await after([
-      'update audit_entry set seq = 9000 where seq = 50',
-      'update audit_entry set seq = 50 where seq = 51',
-      'update audit_entry set seq = 51 where seq = 9000',
+      'update audit_entry set key = key + 8950 where seq = 50',
+      'update audit_entry set key = key - 1 where seq = 51',
+      'update audit_entry set key = key - 8949 where seq = 9000',
     ])
     expect(findings.filter(({ code }) => code === 'ENTRY_MISPLACED').map(({ seq }) => seq)).toEqual([50, 51])
   })
@@ -214,7 +214,7 @@ describe('every column of every other table', () => {
     ],
     ['audit_field.fields', `update audit_field set fields = x'ff' where seq = 9`, 'FIELD_CHANGED'],
     ['audit_field.subject', `update audit_field set subject = 'person-0' where seq = 9`, 'INDEX_CHANGED'],
-    ['audit_field.seq', 'update audit_field set seq = 10 where seq = 9', 'FIELD_MISSING'],
+    ['audit_field.key', 'update audit_field set key = key + 1 where seq = 9', 'FIELD_MISSING'],
     ['audit_field', 'delete from audit_field where seq = 9', 'FIELD_MISSING'],
     ['audit_checkpoint.size', 'update audit_checkpoint set size = 299 where size = 300', 'INDEX_CHANGED'],
     [
@@ -230,7 +230,7 @@ describe('every column of every other table', () => {
 
   test('erased values that are put back are found', async () => {
     const findings = await after([
-      `insert into audit_field select log, 3, subject, fields from audit_field where seq = 9`,
+      `insert into audit_field select key - 6, subject, fields from audit_field where seq = 9`,
     ])
     expect(found(findings, 'FIELD_NOT_ERASED')).toMatchObject({ seq: 3 })
   })
@@ -262,7 +262,7 @@ const cutTo = async (path: string, size: number, change: (i: number) => string):
     head.nodes,
   ])
   for (const { seq, id, leaf } of await forged.entries(ORIGIN, 0, size)) {
-    administer(path, ['insert into audit_entry values (1, ?, ?, ?)', seq, id, leaf])
+    administer(path, ['insert into audit_entry values ((1 << 40) + ?, ?, ?)', seq, id, leaf])
   }
   for (const { level, index, hash } of await forged.nodes(ORIGIN, 1, 0, 100)) {
     administer(path, ['insert into audit_node values (1, ?, ?, ?)', level, index, hash])

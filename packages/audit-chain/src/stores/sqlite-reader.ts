@@ -9,6 +9,7 @@ import {
   type TileNode,
 } from '../store.ts'
 import { fromSqlite } from './sqlite-errors.ts'
+import { MAX_ENTRIES } from './sqlite-schema.ts'
 import { headOf, type FieldRow } from './sqlite-statements.ts'
 
 type Reader = Pick<
@@ -41,33 +42,36 @@ export function createReader(database: DatabaseSync): Reader {
       }
     }
   }
-  const log = '(select log from audit_log where origin = ?)'
+  const log = '(select log from audit_log where origin = ?1)'
+  const first = `(select log * ${MAX_ENTRIES} from audit_log where origin = ?1)`
+  /** Entries [?2, ?3) of the log ?1. */
+  const inRange = `key >= ${first} + ?2 and key < ${first} + min(?3, ${MAX_ENTRIES})`
   const head = query<Parameters<typeof headOf>[0]>(`select * from audit_log where origin = ?`)
   const origins = query<{ origin: string }>(
     `select origin from audit_log where origin > ? order by origin limit ${MAX_READ}`,
   )
   const entries = query<StoredEntry>(
-    `select seq, id, leaf from audit_entry where log = ${log} and seq >= ? and seq < ? order by seq limit ${MAX_READ}`,
+    `select seq, id, leaf from audit_entry where ${inRange} order by key limit ${MAX_READ}`,
   )
   const nodes = query<TileNode>(
     `select level, idx as "index", hash from audit_node
-     where log = ${log} and level = ? and idx >= ? and idx < ? order by idx limit ${MAX_READ}`,
+     where log = ${log} and level = ?2 and idx >= ?3 and idx < ?4 order by idx limit ${MAX_READ}`,
   )
-  const byId = query<{ seq: number }>(`select seq from audit_entry where log = ${log} and id = ?`)
+  const byId = query<{ seq: number }>(`select seq from audit_entry where id = ?2 and log = ${log}`)
   const fields = query<FieldRow>(
-    `select seq, subject, fields from audit_field
-     where log = ${log} and seq >= ? and seq < ? order by seq limit ${MAX_READ}`,
+    `select seq, subject, fields from audit_field where ${inRange} order by key limit ${MAX_READ}`,
   )
   const bySubject = query<{ seq: number }>(
-    `select seq from audit_field where log = ${log} and subject = ? and seq >= ? order by seq limit ${MAX_READ}`,
+    `select seq from audit_field
+     where subject = ?2 and key >= ${first} + ?3 and key < ${first} + ${MAX_ENTRIES} order by key limit ${MAX_READ}`,
   )
   const checkpoints = query<StoredCheckpoint>(
-    `select size, note from audit_checkpoint where log = ${log} and size >= ? order by size limit ${MAX_READ}`,
+    `select size, note from audit_checkpoint where log = ${log} and size >= ?2 order by size limit ${MAX_READ}`,
   )
   const lastCheckpoint = query<StoredCheckpoint>(
     `select size, note from audit_checkpoint where log = ${log} order by size desc limit 1`,
   )
-  const cursor = query<{ seq: number }>(`select seq from audit_cursor where log = ${log} and follower = ?`)
+  const cursor = query<{ seq: number }>(`select seq from audit_cursor where log = ${log} and follower = ?2`)
   const cursors = query<StoredCursor>(
     `select follower, seq from audit_cursor where log = ${log} order by follower limit ${MAX_READ}`,
   )

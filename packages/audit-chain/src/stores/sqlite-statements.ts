@@ -2,6 +2,7 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import { emptyHead } from '../head.ts'
 import type { Head, SealedEntry } from '../store.ts'
+import { keyOf } from './sqlite-schema.ts'
 
 export type Statements = {
   /** Entries and their fields. */
@@ -28,16 +29,16 @@ export function prepareStatements(database: DatabaseSync): Statements {
     'insert into audit_log (origin, size, last_hash, last_at, nodes) values (?, 0, ?, 0, ?) returning log',
   )
   const selectFields = database.prepare(
-    'select seq, subject, fields from audit_field where log = ? and seq >= ? and seq < ? order by seq limit 1000',
+    'select seq, subject, fields from audit_field where key >= ? and key < ? order by key limit 1000',
   )
-  const insertEntry = prepareInsert(database, 'audit_entry (log, seq, id, leaf)')
-  const insertFields = prepareInsert(database, 'audit_field (log, seq, subject, fields)')
+  const insertEntry = prepareInsert(database, 'audit_entry (key, id, leaf)')
+  const insertFields = prepareInsert(database, 'audit_field (key, subject, fields)')
   return {
     insertEntries(log, entries) {
-      insertEntry(entries, ({ seq, id, leaf }, values) => values.push(log, seq, id, leaf))
+      insertEntry(entries, ({ seq, id, leaf }, values) => values.push(keyOf(log, seq), id, leaf))
       const withFields = entries.filter(({ fields }) => fields !== undefined)
       insertFields(withFields, ({ seq, subject = null, fields = null }, values) =>
-        values.push(log, seq, subject, fields),
+        values.push(keyOf(log, seq), subject, fields),
       )
     },
     insertNode: database.prepare('insert into audit_node (log, level, idx, hash) values (?, ?, ?, ?)'),
@@ -48,11 +49,11 @@ export function prepareStatements(database: DatabaseSync): Statements {
     writeCursor: database.prepare(
       'insert into audit_cursor (log, follower, seq) values (?, ?, ?) on conflict do update set seq = excluded.seq',
     ),
-    deleteFields: database.prepare('delete from audit_field where log = ? and seq >= ? and seq < ?'),
-    replaceFields: database.prepare('update audit_field set subject = ?, fields = ? where log = ? and seq = ?'),
+    deleteFields: database.prepare('delete from audit_field where key >= ? and key < ?'),
+    replaceFields: database.prepare('update audit_field set subject = ?, fields = ? where key = ?'),
     *fieldsIn(log, from, to) {
       for (let next = from; ;) {
-        const rows = selectFields.all(log, next, to) as FieldRow[]
+        const rows = selectFields.all(keyOf(log, next), keyOf(log, to)) as FieldRow[]
         yield* rows
         const last = rows.at(-1)
         if (last === undefined) return
@@ -74,10 +75,10 @@ const ROWS = [32, 8, 1] as const
 
 type Insert = (entries: readonly SealedEntry[], bind: (entry: SealedEntry, values: SQLInputValue[]) => void) => void
 
-/** For tables with four columns. */
+/** For tables with three columns. */
 function prepareInsert(database: DatabaseSync, into: string): Insert {
   const statements = ROWS.map((rows) => {
-    const values = Array.from({ length: rows }, () => '(?, ?, ?, ?)').join(', ')
+    const values = Array.from({ length: rows }, () => '(?, ?, ?)').join(', ')
     return [rows, database.prepare(`insert into ${into} values ${values}`)] as const
   })
   return (entries, bind) => {
