@@ -12,14 +12,16 @@ const LOOP_CHARS = endianness() === 'LE' ? 64 : Infinity
 const END_CHARS = 8
 
 const scratch = new Uint16Array(SCRATCH_CHARS + END_CHARS)
+const scratchBytes = Buffer.from(scratch.buffer)
 
 /** Followed by zeros. Good until the next call: what scans does so from start to end. */
 export function codesOf(text: string): Uint16Array {
   const { length } = text
-  const codes = length > SCRATCH_CHARS ? new Uint16Array(length + END_CHARS) : scratch
-  if (length > LOOP_CHARS) Buffer.from(codes.buffer).write(text, 'utf16le')
+  const isLong = length > SCRATCH_CHARS
+  const codes = isLong ? new Uint16Array(length + END_CHARS) : scratch
+  if (length > LOOP_CHARS) (isLong ? Buffer.from(codes.buffer) : scratchBytes).write(text, 'utf16le')
   else for (let index = 0; index < length; index++) codes[index] = text.charCodeAt(index)
-  codes.fill(0, length, length + END_CHARS)
+  for (let index = length; index < length + END_CHARS; index++) codes[index] = 0
   return codes
 }
 

@@ -127,7 +127,11 @@ function matchSign(pass: Pass, index: number, flags: number, previous: number): 
   }
   if (code === PLUS) return looks.phone && !(previous & WORD) ? matchPlus(pass, index) : undefined
   if (code === PARENTHESIS) return looks.phone ? matchParenthesis(pass, index) : undefined
-  if (code === DASH) return looks.secret && codeAt(codes, index - 1) !== DASH ? matchPem(pass, index) : undefined
+  if (code === DASH) {
+    // Of five; most stand alone, between two words.
+    const isNoStart = codeAt(codes, index - 1) === DASH || (codes[index + 1] !== DASH && index + 1 < pass.text.length)
+    return looks.secret && !isNoStart ? matchPem(pass, index) : undefined
+  }
   return code === COLON && looks.secret && isUrlStart(pass, index) ? matchUrlPassword(pass, index) : undefined
 }
 
