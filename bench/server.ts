@@ -36,6 +36,8 @@ export type Command = {
   readonly folder: string
   /** The port goes in under this name. */
   readonly portVariable: string
+  /** @default false: on its own core */
+  readonly onBothCores?: boolean
 }
 
 export type Server = AsyncDisposable & {
@@ -49,10 +51,10 @@ export type Server = AsyncDisposable & {
 }
 
 /** Spawns it; nobody waits for it to listen, so that a cold start can be timed from here. */
-export async function spawnServer({ args, folder, portVariable }: Command): Promise<Server> {
+export async function spawnServer({ args, folder, portVariable, onBothCores = false }: Command): Promise<Server> {
   const port = await freePort()
   const [command, ...rest] = canPin
-    ? ['taskset', '-c', SERVER_CORE, process.execPath, ...args]
+    ? ['taskset', '-c', onBothCores ? `${SERVER_CORE},${CLIENT_CORE}` : SERVER_CORE, process.execPath, ...args]
     : [process.execPath, ...args]
   const spawnedAt = performance.now()
   const child = spawn(command, rest, {

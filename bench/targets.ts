@@ -19,6 +19,8 @@ export const TARGET_NAMES = [
   'gateway-guarded',
   'gateway-audited',
   'gateway-audited-async',
+  'two-cores-audited',
+  'two-cores-audited-async',
   'gateway-legacy',
   'modern-to-legacy',
   'legacy-to-modern',
@@ -66,6 +68,20 @@ export const targets: Readonly<Record<TargetName, Target>> = {
     traffic: 'modern',
     sessions: false,
     command: auditedCommand('async'),
+  },
+  'two-cores-audited': {
+    ...gateway,
+    describe: 'gateway-audited on both cores, the second shared with the client: a thread writes the log',
+    traffic: 'modern',
+    sessions: false,
+    command: onBothCores(auditedCommand('sync')),
+  },
+  'two-cores-audited-async': {
+    ...gateway,
+    describe: 'gateway-audited-async on both cores',
+    traffic: 'modern',
+    sessions: false,
+    command: onBothCores(auditedCommand('async')),
   },
   'modern-to-legacy': {
     ...gateway,
@@ -126,6 +142,11 @@ function gatewayCommand(...echoArgs: readonly string[]) {
 
 function auditedCommand(mode: 'sync' | 'async') {
   return (folder: string): Promise<Command> => gatewayWith(folder, [echoServer('echo')], { mode })
+}
+
+/** As it is deployed, but for the client on the same machine. */
+function onBothCores(command: Target['command']): Target['command'] {
+  return async (folder) => ({ ...(await command(folder)), onBothCores: true })
 }
 
 /** A bucket so deep that the load never meets its end, but is counted all the same. */

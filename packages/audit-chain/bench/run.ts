@@ -1,4 +1,4 @@
-// pnpm --filter @mcp-gateway/audit-chain bench [--entries 60000] [--verify 200000] [--memory 1000000] [--only sqlite,…]
+// pnpm --filter @mcp-gateway/audit-chain bench [--entries 120000] [--verify 200000] [--memory 1000000] [--only sqlite,…]
 // What a provable log costs against the bare thing: batched INSERTs of the same bytes into the same tables with the same
 // durability, measured in turns with it; how fast a chain is verified, whether memory grows meanwhile; and how fast
 // a follower delivers to files and to receivers that do nothing but read; and what a meta-log costs.
@@ -11,7 +11,7 @@ import { measureMemory, measureVerification } from './verification.ts'
 
 const { values } = parseArgs({
   options: {
-    entries: { type: 'string', default: '60000' },
+    entries: { type: 'string', default: '120000' },
     verify: { type: 'string', default: '200000' },
     memory: { type: 'string', default: '1000000' },
     rounds: { type: 'string', default: '5' },

@@ -28,34 +28,37 @@ type Waiting<T, R> = {
   readonly reject: (error: unknown) => void
 }
 
-/** `commit` gets at most `maxBatchEntries` items and returns a result for each, in order. It never runs twice at a time. */
+/**
+ * `commit` gets items, `maxBatchEntries` at most in all its calls that run at the same time, and returns a result for each, in
+ * order. With `maxRunning` above one, as many as the last batch had do not wait until that one is written.
+ */
 export function createGroupCommit<T, R>(
   commit: (items: readonly T[]) => Promise<readonly R[]>,
   limits: AuditLimits,
-  /** `commit` returns at once, and another thread or machine does the work. */
-  isElsewhere = false,
+  maxRunning = 1,
 ): GroupCommit<T, R> {
   let queue: Waiting<T, R>[] = []
   let outstanding = 0
   let outstandingBytes = 0
   let lastBatch = 1
-  let isRunning = false
+  let isScheduled = false
+  let running = 0
   let isClosed = false
   let timer: NodeJS.Timeout | undefined
   let onIdle: (() => void) | undefined
   let idle: Promise<void> | undefined
 
-  const isDue = (): boolean => queue.length >= Math.min(lastBatch, limits.maxBatchEntries)
+  /** Those that run at the same time share it: a few of half the size keep both sides busy, one of all of it only one. */
+  const maxEntries = Math.ceil(limits.maxBatchEntries / maxRunning)
+  const isDue = (): boolean => queue.length >= Math.min(lastBatch, maxEntries)
 
   const schedule = (): void => {
-    if (isRunning || (queue.length === 0 && !isClosed)) return
-    if (isDue() || isClosed) {
-      isRunning = true
-      clearTimeout(timer)
-      timer = undefined
+    if (isScheduled || running >= maxRunning || (queue.length === 0 && !isClosed)) return
+    if (isDue() || (isClosed && running === 0)) {
+      isScheduled = true
       // Not a microtask: what else the event loop has at hand may want to come along.
       setImmediate(() => void run())
-    } else {
+    } else if (running === 0) {
       timer ??= setTimeout(() => {
         timer = undefined
         lastBatch = 1
@@ -65,21 +68,23 @@ export function createGroupCommit<T, R>(
   }
 
   const run = async (): Promise<void> => {
+    isScheduled = false
+    clearTimeout(timer)
+    timer = undefined
+    running += 1
     const batch = takeBatch()
-    const settle = await commitAll(batch)
+    lastBatch = Math.max(1, batch.length)
+    const written = commitAll(batch)
+    if (queue.length > 0) schedule()
+    const settle = await written
     for (const { sizeBytes } of batch) outstandingBytes -= sizeBytes
     outstanding -= batch.length
-    lastBatch = Math.max(1, batch.length)
-    isRunning = false
-    // Somebody else is to write the next batch: that can begin before the callers of this one go on.
-    if (isElsewhere && isDue()) {
-      isRunning = true
-      void run()
-    }
+    running -= 1
+    // What waits already is handed over before the callers of these go on: it can be written meanwhile.
+    if (maxRunning > 1 && isDue() && !isScheduled) void run()
     settle()
-    if (isRunning) return
     if (queue.length > 0) schedule()
-    else onIdle?.()
+    else if (running === 0) onIdle?.()
   }
 
   const takeBatch = (): Waiting<T, R>[] => {
@@ -87,7 +92,7 @@ export function createGroupCommit<T, R>(
     let sizeBytes = 0
     for (const waiting of queue) {
       sizeBytes += waiting.sizeBytes
-      if (count === limits.maxBatchEntries || (count > 0 && sizeBytes > limits.maxBatchBytes)) break
+      if (count === maxEntries || (count > 0 && sizeBytes > limits.maxBatchBytes)) break
       count += 1
     }
     const batch = queue
@@ -123,7 +128,7 @@ export function createGroupCommit<T, R>(
     outstanding -= 1
     outstandingBytes -= waiting.sizeBytes
     waiting.reject(reason)
-    if (queue.length === 0 && !isRunning) onIdle?.()
+    if (queue.length === 0 && running === 0 && !isScheduled) onIdle?.()
   }
 
   return {

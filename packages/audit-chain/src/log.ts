@@ -100,7 +100,7 @@ export function openLog(options: LogOptions): AuditLog {
       return entries.map(({ seq, id, leafHash, at }) => ({ origin, seq, id, leafHash, at }))
     },
     limits,
-    store.writesElsewhere,
+    store.maxInFlight,
   )
 
   const write = (input: EntryInput, erasures: readonly Erasure[], signal?: AbortSignal): Promise<Receipt> => {

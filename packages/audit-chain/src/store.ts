@@ -61,8 +61,8 @@ export type StoredCursor = { readonly follower: string; readonly seq: number }
 export const MAX_READ = 1024
 
 export interface AuditStore {
-  /** `append` returns at once: another thread or machine writes. */
-  readonly writesElsewhere?: boolean
+  /** How many appends to one log it can work on: while one is being written, the next is made ready. @default 1 */
+  readonly maxInFlight?: number
   /**
    * `seal` is pure and quick, and may be called again when the transaction has to be.
    * @throws AuditError AUDIT_ID_TAKEN when an id is in the log already, AUDIT_STORE_BUSY, AUDIT_STORE_FULL,

@@ -26,12 +26,13 @@ const all = async (log: AuditLog, range?: { from: number; to: number }): Promise
 }
 
 /** A store whose commits wait until they are let go, and are counted. */
-const gated = () => {
+const gated = (maxInFlight?: number) => {
   const inner = createMemoryStore()
   const gates: (() => void)[] = []
   const sizes: number[] = []
   const store: AuditStore = {
     ...inner,
+    ...(maxInFlight !== undefined && { maxInFlight }),
     async append(origin, seal) {
       await new Promise<void>((resolve) => gates.push(resolve))
       await inner.append(origin, (head) => {
@@ -177,6 +178,27 @@ describe('group commit', () => {
     for (let i = 0; i < 3; i += 1) await open()
     await Promise.all(rest)
     expect(sizes).toEqual([1, 10, 10, 5])
+    await log[Symbol.asyncDispose]()
+  })
+
+  test('where the store can: a batch as large as the last does not wait for it, a third waits for both', async () => {
+    const { store, open, sizes, waiting } = gated(2)
+    const log = openLog({ store, origin: ORIGIN, limits: { maxBatchEntries: 20, maxDelayMs: 1 } })
+    const append = (count: number) => Array.from({ length: count }, () => log.append({ type: 'test' }))
+    const all = append(10)
+    await expect.poll(waiting).toBe(1)
+    all.push(...append(9))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(waiting()).toBe(1)
+    all.push(...append(13))
+    await expect.poll(waiting).toBe(2)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    // In flight 20; 12 wait.
+    expect(waiting()).toBe(2)
+    for (let i = 0; i < 4; i += 1) await open()
+    const seqs = (await Promise.all(all)).map(({ seq }) => seq)
+    expect(seqs).toEqual(Array.from({ length: 32 }, (_, i) => i))
+    expect(sizes).toEqual([10, 10, 10, 2])
     await log[Symbol.asyncDispose]()
   })
 

@@ -18,6 +18,17 @@ test('the example of the README runs, and prints what it says', () => {
   expect(readdirSync(home.directory)).toContain('audit.db')
 })
 
+test('the example of a thread runs, and its process ends', () => {
+  using home = scratch()
+  const [, code = ''] =
+    /## SQLite by a thread\n\n```ts\n([^]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? []
+  const script = code.replace(`'audit.db'`, JSON.stringify(join(home.directory, 'audit.db')))
+  const args = ['--conditions=@mcp-gateway/source', '--input-type=module-typescript', '--eval', script]
+  const { stderr, status } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' })
+  expect({ status, stderr }).toMatchObject({ status: 0 })
+  expect(readdirSync(home.directory)).toEqual(['audit.db'])
+})
+
 test('the example of exporting runs, and writes a line for each entry', () => {
   using home = scratch()
   const [, code = ''] =

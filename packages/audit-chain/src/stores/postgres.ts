@@ -79,7 +79,6 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
 
   return {
     ...createReader(sql, timeoutMs),
-    writesElsewhere: true,
     async append(origin, seal) {
       await transact(async (transaction) => {
         const { log, head } = await lock(transaction, origin)

@@ -1,12 +1,13 @@
 /**
  * A thread that writes to SQLite files, so that the event loop does not stand still while the disk does: a commit takes
- * milliseconds on most of them. Entries are sealed here, behind the head that this process wrote last, and the thread writes them
- * if that is the head still. When it is not, another process wrote in between: then they are sealed again, here and under the lock.
+ * milliseconds on most of them. Entries are sealed here, behind those that the thread was given last, and it writes them if
+ * they follow what the log has then. If not, since another process wrote in between or the batch before them failed, they
+ * are sealed again, here and under the lock.
  */
 import { Worker } from 'node:worker_threads'
 import { AuditError, type AuditErrorCode } from '../errors.ts'
 import { emptyHead } from '../head.ts'
-import type { AuditStore, Erasure, Head, Sealed, TileNode } from '../store.ts'
+import type { AuditStore, Erasure, Head, TileNode } from '../store.ts'
 import { packEntries, type PackedEntries } from './packed-entries.ts'
 
 export type SqliteThread = AsyncDisposable & {
@@ -64,7 +65,8 @@ export function openSqliteThread(): SqliteThread {
   const start = (): Worker => {
     // As this is run: from the sources, or from what was built of them.
     const file = import.meta.url.endsWith('.ts') ? './sqlite-thread-main.ts' : './sqlite-thread-main.js'
-    const worker = new Worker(new URL(file, import.meta.url), { name: 'audit log' })
+    // Not what the process was started with, which may be about its own file.
+    const worker = new Worker(new URL(file, import.meta.url), { name: 'audit log', execArgv: [] })
     worker.unref()
     worker.on('message', (reply: ThreadReply) => onReply(worker, reply))
     const onEnd = (cause: unknown): void => {
@@ -97,22 +99,25 @@ export function openSqliteThread(): SqliteThread {
 
   return {
     writing(store, file) {
-      /** Of each log, the head that was written last. */
+      /** Of each log, the head that it has when all is written that the thread was given. */
       const heads = new Map<string, Head>()
       return {
         ...store,
-        writesElsewhere: true,
+        maxInFlight: MAX_IN_FLIGHT,
         async append(origin, seal) {
           const after = heads.get(origin) ?? (await store.head(origin)) ?? emptyHead(origin)
-          // Read anew unless this goes well.
+          const { entries, nodes, erasures, head } = seal(after)
+          heads.set(origin, head)
+          const batch = { entries: packEntries(entries), nodes, erasures, head: copyOf(head) }
+          try {
+            const outcome = await write({ kind: 'write', file, origin, after: copyOf(after), ...batch })
+            if (outcome === 'done') return
+          } catch (error) {
+            heads.delete(origin)
+            throw error
+          }
           heads.delete(origin)
-          let sealed: Sealed = seal(after)
-          const { nodes, erasures, head } = sealed
-          const entries = packEntries(sealed.entries)
-          const request = { file, origin, after: copyOf(after), entries, nodes, erasures, head: copyOf(head) }
-          const outcome = await write({ kind: 'write', ...request })
-          if (outcome === 'moved') await store.append(origin, (newest) => (sealed = seal(newest)))
-          heads.set(origin, sealed.head)
+          await store.append(origin, seal)
         },
       }
     },
@@ -132,6 +137,9 @@ export function openSqliteThread(): SqliteThread {
     },
   }
 }
+
+/** One is written, one waits for it to be. */
+const MAX_IN_FLIGHT = 2
 
 const NOTHING = new Uint8Array(0)
 
