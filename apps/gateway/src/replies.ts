@@ -17,6 +17,7 @@ export const replies: Readonly<Record<ErrorCode, Reply>> = {
   POLICY_UNKNOWN_TOOL: { status: 404, rpcCode: -32602 },
   POLICY_RATE_LIMITED: { status: 429, rpcCode: -32000 },
   POLICY_CONCURRENCY_LIMITED: { status: 429, rpcCode: -32000 },
+  POLICY_QUOTA_REACHED: { status: 429, rpcCode: -32000 },
   POLICY_LIMIT_STORE_UNAVAILABLE: { status: 503, rpcCode: -32000 },
   POLICY_ADDRESS_DENIED: { status: 403, rpcCode: -32000 },
   POLICY_ADDRESS_UNREADABLE: { status: 403, rpcCode: -32000 },
