@@ -20,6 +20,7 @@ import { checkShape } from './config-schema.ts'
 import { checkAuth } from './open-authentication.ts'
 import { interpolate } from './interpolate.ts'
 import type { PolicySections } from './policy-config.ts'
+import { checkQuotas, type QuotasConfig } from './quotas.ts'
 import type { UpstreamAuthConfig } from './upstream-auth-schema.ts'
 import { checkUpstreamAuth } from './upstream-auth-checks.ts'
 
@@ -133,6 +134,7 @@ export type Config = {
     readonly witnesses: readonly { readonly url: string; readonly key: string }[]
     readonly export: readonly ExportConfig[]
   }
+  readonly quotas?: QuotasConfig | undefined
   readonly log: { readonly level: LogLevel }
 } & PolicySections
 
@@ -143,6 +145,8 @@ export type ParseConfigOptions = {
   readonly file?: string
   /** Values from flags and variables. They pass the same checks, so `--host 0.0.0.0` cannot slip past the file's. */
   readonly overrides?: { readonly host?: string; readonly port?: number }
+  /** Epoch milliseconds: keys that have expired by then count for nobody's quota. @default Date.now() */
+  readonly now?: number
 }
 
 /** A person's file has a few hundred lines. */
@@ -162,7 +166,14 @@ export function parseConfig(text: string, options: ParseConfigOptions): Config {
   const raw = withOverrides(plainValue(document, lines, label), options.overrides)
 
   const shape = checkShape(raw)
-  const wrong = 'problems' in shape ? shape.problems : [...checkAuth(shape.config), ...checkUpstreamAuth(shape.config)]
+  const wrong =
+    'problems' in shape
+      ? shape.problems
+      : [
+          ...checkAuth(shape.config),
+          ...checkUpstreamAuth(shape.config),
+          ...checkQuotas(shape.config, options.now ?? Date.now()),
+        ]
   const found = withoutEchoes(missing, [...wrong, ...checkAcross(raw)])
   if (found.length > 0 || 'problems' in shape) throw new ConfigError(label, locate(document, lines, found))
   return options.file === undefined ? shape.config : rooted(shape.config, dirname(resolve(options.file)))
