@@ -46,7 +46,9 @@ export function withTokenQuota(tokens: WalletTokens, { auth, store, quota }: Tok
 function otherWallets({ wallets }: AuthConfig, { id, tenantId, attributes }: Caller): Wallet[] {
   if (wallets === undefined) return []
   const operators = wallets.operators.filter((one) => one.consumerId === id && one.tenantId === tenantId)
-  const accounts = operators.flatMap(({ address }) => wallets.chains.map((chain) => `eip155:${chain.id}:${address}`))
+  const accounts = operators.flatMap(({ address }) =>
+    wallets.chains.map((chain) => `eip155:${chain.id}:${address.toLowerCase()}`),
+  )
   return accounts
     .map((account) => parseAccountId(account))
     .filter((wallet) => wallet !== undefined)

@@ -103,11 +103,20 @@ describe('access tokens', () => {
 describe('wallets', () => {
   const operator = privateKeyToAccount(generatePrivateKey())
   const guest = privateKeyToAccount(generatePrivateKey())
-  const start = async (wallets: object = {}, database?: string, enforceSignatures = false, more: object = {}) => {
+  const start = async (
+    wallets: object = {},
+    database?: string,
+    enforceSignatures = false,
+    { keys = KEYS.keys, ...more }: { keys?: object[]; quotas?: object } = {},
+  ) => {
     const port = await freePort()
     const publicUrl = `http://127.0.0.1:${port}`
     const operators = [{ address: operator.address, consumerId: 'ops', roles: ['operator'] }]
-    const auth = { ...KEYS, wallets: { chains: [{ id: 8453 }], operators, others: { roles: ['guest'] }, ...wallets } }
+    const auth = {
+      ...KEYS,
+      keys,
+      wallets: { chains: [{ id: 8453 }], operators, others: { roles: ['guest'] }, ...wallets },
+    }
     const text = JSON.stringify({
       port,
       publicUrl,
@@ -180,7 +189,7 @@ describe('wallets', () => {
     })
     const keys = [...KEYS.keys, ofOps('good'), ofOps('revoked', { enabled: false }), ofOps('old', { expiresAt: '2020-01-01' })] // prettier-ignore
     const quotas = { tenants: { default: { maxKeysPerConsumer: 4 } } }
-    await using own = await start({ keys, operators }, undefined, false, { quotas })
+    await using own = await start({ operators }, undefined, false, { keys, quotas })
     const sessions = [await signIn(own, operator), await signIn(own, second)]
     const make = (session: { token: string }) => post(own, '/api/auth/create-token', session.token, { name: 'ci' })
     const ten = await Promise.all(Array.from({ length: 10 }, (_, index) => make(sessions[index % 2] ?? { token: '' })))
