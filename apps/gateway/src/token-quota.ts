@@ -16,13 +16,11 @@ export function withTokenQuota(tokens: WalletTokens, { auth, store, quota }: Tok
   /** Between a count and the token that it allows nobody else is counted. */
   let turn: Promise<unknown> = Promise.resolve()
 
-  const check = async (caller: Caller): Promise<void> => {
-    const limit = quota(caller.tenantId)
-    if (limit === undefined) return
+  const check = async (caller: Caller, limit: number): Promise<void> => {
     const now = Date.now()
     // Of whoever has signed in; others are refused here.
     const own = await tokens.list(caller)
-    const others = await Promise.all(otherWallets(auth, caller).map((wallet) => store.list(wallet)))
+    const others = await Promise.all(otherWallets(auth, caller).map(async (wallet) => store.list(wallet)))
     const good = [own, ...others].flat().filter((one) => one.revokedAt === undefined && one.expiresAt > now)
     const count = good.length + goodKeys(auth, caller.tenantId, caller.id, now)
     if (count < limit) return
@@ -32,8 +30,10 @@ export function withTokenQuota(tokens: WalletTokens, { auth, store, quota }: Tok
   return {
     ...tokens,
     create(caller, wish) {
+      const limit = quota(caller.tenantId)
+      if (limit === undefined) return tokens.create(caller, wish)
       const made = turn.then(async () => {
-        await check(caller)
+        await check(caller, limit)
         return tokens.create(caller, wish)
       })
       turn = made.catch(() => undefined) // Its caller is told.

@@ -212,12 +212,13 @@ describe('room in the log', () => {
       await gateway.reload(parsed({ audit, ...limited }))
       expect(await refusalOf(gateway, 'alice')).toBe('GATEWAY_STORAGE_QUOTA_REACHED')
     }
-    const types = (await entriesIn(acme(place))).map(({ type, facts }) => [type, facts['count']])
-    expect(types.filter(([type]) => String(type).startsWith('storage.'))).toEqual([
+    const entries = await entriesIn(acme(place))
+    const told = entries.filter(({ type }) => type.startsWith('storage.'))
+    expect(told.map(({ type, facts }) => [type, facts['count']])).toEqual([
       ['storage.refused', undefined],
       ['storage.refused.more', 21],
     ])
-    expect(types.filter(([type]) => type === 'tool.call')).toHaveLength(9)
+    expect(entries.filter(({ type }) => type === 'tool.call')).toHaveLength(9)
     {
       await using file = await openLedgerFile(acme(place))
       await file.log.erase({ what: { subject: 'alice' }, reason: 'room', by: 'test' })
