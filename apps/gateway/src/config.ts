@@ -107,6 +107,8 @@ export type Config = {
     readonly maxConnectionsPerServer: number
     readonly maxParkedCalls: number
   }
+  /** What each tenant may have at most. */
+  readonly quotas?: QuotasConfig | undefined
   /** What `tools/list` of `/mcp` shows: every tool, or the gateway's own, with which a caller enables servers. */
   readonly discovery: 'all' | 'opt-in'
   /** With more tools than this, `all` becomes `opt-in`. */
@@ -134,7 +136,6 @@ export type Config = {
     readonly witnesses: readonly { readonly url: string; readonly key: string }[]
     readonly export: readonly ExportConfig[]
   }
-  readonly quotas?: QuotasConfig | undefined
   readonly log: { readonly level: LogLevel }
 } & PolicySections
 
