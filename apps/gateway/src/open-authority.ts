@@ -39,7 +39,7 @@ export function createAuthorityOpener({ database, toolsOf, logger }: AuthorityOp
   const storeOf = async (url: string | undefined): Promise<LimitStore> => {
     if (counted !== undefined && counted.url === url) return counted.store
     counted?.close()
-    counted = url === undefined ? { url, ...openLocal(database) } : await openRedis(url)
+    counted = url === undefined ? { url, ...openLocal(database, logger) } : await openRedis(url)
     return counted.store
   }
   const limiterOf = async ({ rateLimit, auth, quotas }: Config, file: PolicyFile): Promise<Limiter | undefined> => {
@@ -91,12 +91,12 @@ export function createAuthorityOpener({ database, toolsOf, logger }: AuthorityOp
 }
 
 /** The file is opened by the first call that a quota counts. */
-function openLocal(file: string): LocalStore {
+function openLocal(file: string, logger: Logger): LocalStore {
   if (file === ':memory:') return { store: createMemoryLimitStore(), close: () => undefined }
   let database: DatabaseSync | undefined
   const open = (): DatabaseSync => {
     mkdirSync(dirname(file), { recursive: true })
-    database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS })
+    database ??= new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS })
     // What was counted is so after a power cut, too: blocks are claimed so seldom that nobody waits for the disk.
     database.exec('pragma journal_mode=wal; pragma synchronous=full')
     return database
@@ -105,7 +105,11 @@ function openLocal(file: string): LocalStore {
   return {
     store,
     close() {
-      store[Symbol.dispose]()
+      try {
+        store[Symbol.dispose]()
+      } catch (error) {
+        logger.warn({ error: String(error) }, 'calls that were set aside for today are lost to it')
+      }
       database?.close()
     },
   }
