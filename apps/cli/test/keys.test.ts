@@ -127,6 +127,19 @@ describe('keys create', () => {
     expect(dir.read('gateway.yaml')).toBe(commented)
   })
 
+  test('one more than the quota of its consumer is refused before anything is written, until one is revoked', async () => {
+    using dir = folder()
+    dir.write('gateway.yaml', `${commented}quotas: { maxKeysPerConsumer: 2 }\n`)
+    expect(await dir.run(['keys', 'create', 'A', 'legacy', '--id', 'second'])).toMatchObject({ code: 0 })
+    const two = dir.read('gateway.yaml')
+    const { code, stderr } = await dir.run(['keys', 'create', 'A', 'legacy', '--id', 'third'])
+    expect([code, stderr]).toEqual([3, expect.stringContaining('auth.keys[2]: is one key too many')])
+    expect(dir.read('gateway.yaml')).toBe(two)
+    expect(await dir.run(['keys', 'rotate', 'second'])).toMatchObject({ code: 0 })
+    expect(await dir.run(['keys', 'revoke', 'old'])).toMatchObject({ code: 0 })
+    expect(await dir.run(['keys', 'create', 'A', 'legacy', '--id', 'third'])).toMatchObject({ code: 0 })
+  })
+
   test('an id that is taken is refused', async () => {
     using dir = folder()
     dir.write('gateway.yaml', commented)

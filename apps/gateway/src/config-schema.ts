@@ -11,6 +11,7 @@ import { nearest, type Path, type Problem } from './config-findings.ts'
 import { auditSchema } from './config-audit.ts'
 import { digits, flag, isHttpUrl, text, texts, wholeNumber } from './config-values.ts'
 import { policyShape } from './policy-schema.ts'
+import { quotaSchema } from './quota-schema.ts'
 import { upstreamAuthSchema } from './upstream-auth-schema.ts'
 
 // No "_" at all: `server__tool` must split in one way only, and 64 characters have to hold both names.
@@ -120,6 +121,9 @@ const fileSchema = z.strictObject({
   discoveryThreshold: wholeNumber(1, 1_000_000, 1000, 'With more tools than this, `discovery: all` becomes opt-in.'),
   limits: limitsSchema.prefault({}).describe('What one caller, message or session may use up.'),
   ...policyShape,
+  quotas: quotaSchema
+    .optional()
+    .describe('What each tenant may have at most. Without this key, and for what it leaves out, as much as it likes.'),
   audit: auditSchema,
   log: z
     .strictObject({
@@ -147,7 +151,7 @@ export function checkShape(value: unknown): { readonly config: Config } | { read
 }
 
 const sections = new Set(
-  'auth keys oidc scopes servers limits log audit export witnesses rateLimit ipFilter toolGuard trustedProxies allowedHosts allowedOrigins roles tags args env headers tools'.split(
+  'auth keys oidc scopes servers limits log quotas audit export witnesses rateLimit ipFilter toolGuard trustedProxies allowedHosts allowedOrigins roles tags args env headers tools'.split(
     ' ',
   ),
 )

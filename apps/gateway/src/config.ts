@@ -20,6 +20,7 @@ import { checkShape } from './config-schema.ts'
 import { checkAuth } from './open-authentication.ts'
 import { interpolate } from './interpolate.ts'
 import type { PolicySections } from './policy-config.ts'
+import { checkQuotas, type QuotasConfig } from './quotas.ts'
 import type { UpstreamAuthConfig } from './upstream-auth-schema.ts'
 import { checkUpstreamAuth } from './upstream-auth-checks.ts'
 
@@ -106,6 +107,8 @@ export type Config = {
     readonly maxConnectionsPerServer: number
     readonly maxParkedCalls: number
   }
+  /** What each tenant may have at most. */
+  readonly quotas?: QuotasConfig | undefined
   /** What `tools/list` of `/mcp` shows: every tool, or the gateway's own, with which a caller enables servers. */
   readonly discovery: 'all' | 'opt-in'
   /** With more tools than this, `all` becomes `opt-in`. */
@@ -143,6 +146,8 @@ export type ParseConfigOptions = {
   readonly file?: string
   /** Values from flags and variables. They pass the same checks, so `--host 0.0.0.0` cannot slip past the file's. */
   readonly overrides?: { readonly host?: string; readonly port?: number }
+  /** Epoch milliseconds: keys that have expired by then count for nobody's quota. @default Date.now() */
+  readonly now?: number
 }
 
 /** A person's file has a few hundred lines. */
@@ -162,7 +167,14 @@ export function parseConfig(text: string, options: ParseConfigOptions): Config {
   const raw = withOverrides(plainValue(document, lines, label), options.overrides)
 
   const shape = checkShape(raw)
-  const wrong = 'problems' in shape ? shape.problems : [...checkAuth(shape.config), ...checkUpstreamAuth(shape.config)]
+  const wrong =
+    'problems' in shape
+      ? shape.problems
+      : [
+          ...checkAuth(shape.config),
+          ...checkUpstreamAuth(shape.config),
+          ...checkQuotas(shape.config, options.now ?? Date.now()),
+        ]
   const found = withoutEchoes(missing, [...wrong, ...checkAcross(raw)])
   if (found.length > 0 || 'problems' in shape) throw new ConfigError(label, locate(document, lines, found))
   return options.file === undefined ? shape.config : rooted(shape.config, dirname(resolve(options.file)))

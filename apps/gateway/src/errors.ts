@@ -13,6 +13,8 @@ export type GatewayErrorCode =
   | 'GATEWAY_AUDIT_NAMES'
   | 'GATEWAY_ROLE_REQUIRED'
   | 'GATEWAY_UNKNOWN_ENTRY'
+  | 'GATEWAY_STORAGE_QUOTA_REACHED'
+  | 'GATEWAY_TENANT_FORBIDDEN'
 
 export class GatewayError extends Error {
   override readonly name = 'GatewayError'

@@ -20,6 +20,7 @@ import { ownBackend } from './own-backend.ts'
 import { createOwnServer, OWN_ID } from './own-server.ts'
 import { createOwnTools, type OwnTool } from './own-tools.ts'
 import type { Pipeline } from './pipeline.ts'
+import { quotaOf } from './quotas.ts'
 import { createRecorder } from './recorder.ts'
 import type { Rest } from './routes.ts'
 import { createEndpoint, createServerTable, type ServerTable } from './server-table.ts'
@@ -61,7 +62,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const toolsOf = async (caller: Caller, id: string) =>
     (await table.server(caller.tenantId, id)?.list('tools', { principal: OWN_ID, caller, capabilities: {} }))?.items ??
     []
-  const authorities = createAuthorityOpener({ toolsOf, logger })
+  const authorities = createAuthorityOpener({ database, toolsOf, logger })
   // The table needs the pipeline, the pipeline the log, and the log asks the table which server answered.
   const server = (tenantId: string, id: string) => table.server(tenantId, id)
   // A log in memory would only grow, and prove nothing after a restart: it is kept when somebody asks for `:memory:` by name.
@@ -75,6 +76,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
         version,
         server,
         redactor,
+        maxStorageMb: (tenantId) => quotaOf(config.quotas, tenantId, 'maxStorageMb'),
         logger,
       })
     : undefined

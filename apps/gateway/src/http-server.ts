@@ -58,6 +58,17 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
   }
   const remembered = new WeakMap<Socket, Remembered>()
   const authenticate = (req: IncomingMessage, body?: () => Promise<Buffer>): Caller | Promise<Caller> => {
+    const caller = identify(req, body)
+    return caller instanceof Promise ? caller.then((known) => asTenant(known, req)) : asTenant(caller, req)
+  }
+  /** Credentials say whose caller it is. Who names another tenant is not served as one that he doesn't mean. */
+  const asTenant = (caller: Caller, req: IncomingMessage): Caller => {
+    const named = req.headers['x-tenant-id']
+    if (named === undefined || named === caller.tenantId) return caller
+    const message = 'X-Tenant-Id names another tenant than these credentials belong to: leave it out, or use others'
+    return refused(new GatewayError('GATEWAY_TENANT_FORBIDDEN', message), req)
+  }
+  const identify = (req: IncomingMessage, body?: () => Promise<Buffer>): Caller | Promise<Caller> => {
     const { authorization, 'x-api-key': apiKey } = req.headers
     const isSigned = options.isSigned(req.headers)
     const known = isSigned ? undefined : remembered.get(req.socket)

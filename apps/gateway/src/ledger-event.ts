@@ -5,6 +5,8 @@ import type { FollowedEntry, SecurityEvent, Severity } from '@mcp-gateway/audit-
 const SEVERITIES: Readonly<Record<string, Severity>> = {
   'login.refused': 'medium',
   'login.refused.more': 'high',
+  'storage.refused': 'medium',
+  'storage.refused.more': 'high',
   'audit.gap': 'high',
   'config.reloaded': 'low',
   erasure: 'low',
@@ -35,7 +37,7 @@ export function describeEvent({ entry, fields }: FollowedEntry): SecurityEvent {
 }
 
 function outcomeOf(type: string): SecurityEvent['outcome'] {
-  return type.startsWith('login.refused') || type === 'audit.gap' ? 'failure' : 'success'
+  return /^(?:login|storage)\.refused/.test(type) || type === 'audit.gap' ? 'failure' : 'success'
 }
 
 function severityOf(type: string, status: string | undefined): Severity {

@@ -8,6 +8,7 @@ import type { ExportState, LedgerExports } from './ledger-exports.ts'
 import { createLedgerKeys, type LedgerKeys } from './ledger-keys.ts'
 import type { LedgerMeta } from './ledger-meta.ts'
 import { createRefusedLogins } from './ledger-logins.ts'
+import { createStorageQuota } from './ledger-storage.ts'
 import { createLedgerUpkeep } from './ledger-upkeep.ts'
 import { auditFileOf, type OpenedLog } from './ledger-store.ts'
 import { createLedger, type Ledger } from './ledger.ts'
@@ -21,6 +22,8 @@ export type GatewayLedger = {
   readonly file: string
   readonly exports: () => Promise<ExportState[]>
   readonly onRefusedLogin: (code: string, address: string | undefined) => void
+  /** Undefined while calls can be recorded. Otherwise rejects, or resolves when they can. */
+  readonly readiness: () => Promise<void> | undefined
   started(): Promise<void>
   onReload(before: Config, after: Config, changes: Readonly<Record<string, readonly string[]>>): Promise<void>
   close(): Promise<void>
@@ -38,6 +41,8 @@ export type GatewayLedgerOptions = {
   readonly version: string
   readonly server: (tenantId: string, id: string) => Server | undefined
   readonly redactor: () => Redactor
+  /** What its entries may take. */
+  readonly maxStorageMb: () => number | undefined
   readonly logger: Logger
 }
 
@@ -54,6 +59,10 @@ export async function openGatewayLedger(options: GatewayLedgerOptions): Promise<
   const upkeep = createLedgerUpkeep({ store, log, keys, config: config.audit, logger })
   const exports = await openExports(options, opened)
   const logins = createRefusedLogins((input) => void ledger.note(input))
+  const { usedBytes } = opened
+  const storage =
+    usedBytes &&
+    createStorageQuota({ maxMb: options.maxStorageMb, usedBytes, note: (input) => void ledger.note(input) })
   let hasStarted = false
   return {
     ledger,
@@ -62,6 +71,10 @@ export async function openGatewayLedger(options: GatewayLedgerOptions): Promise<
     meta,
     exports: async () => (await exports?.states()) ?? [],
     onRefusedLogin: logins.add,
+    readiness() {
+      const refusal = storage?.refusal()
+      return refusal === undefined ? ledger.readiness() : Promise.reject(refusal)
+    },
     async started() {
       hasStarted = true
       await ledger.note({ type: 'gateway.started', facts: { version } })
@@ -72,6 +85,7 @@ export async function openGatewayLedger(options: GatewayLedgerOptions): Promise<
       ledger.note({ type: 'config.reloaded', facts: { servers: changes, keys: keyChanges(before, after) } }),
     async close() {
       logins[Symbol.dispose]()
+      storage?.[Symbol.dispose]()
       if (hasStarted) await ledger.note({ type: 'gateway.stopped', facts: { version } })
       await upkeep.close()
       await ledger[Symbol.asyncDispose]()

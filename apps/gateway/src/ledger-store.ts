@@ -12,7 +12,12 @@ import { GatewayError } from './errors.ts'
 const META_FILE = 'audit-meta.db'
 export const META_PREFIX = 'mcp-gateway/meta/'
 
-export type OpenedLog = Disposable & { readonly store: AuditStore; readonly log: AuditLog }
+export type OpenedLog = Disposable & {
+  readonly store: AuditStore
+  readonly log: AuditLog
+  /** What its entries take in its file; where there is none, nobody can say. */
+  readonly usedBytes?: (() => number) | undefined
+}
 
 /** The file of the default tenant's log: `audit.path`, or beside the gateway's own database. All that belongs to logs is beside it. */
 export function mainFileOf(database: string, path?: string): string {
@@ -45,7 +50,7 @@ export function metaFileNear(file: string): string {
  * @throws GatewayError GATEWAY_AUDIT_REGION when the log is another region's: what is in it would follow the new settings
  */
 export async function openLedgerLog(file: string, region?: string, thread?: SqliteThread): Promise<OpenedLog> {
-  const { store, close } = openStore(file, thread)
+  const { store, usedBytes, close } = openStore(file, thread)
   try {
     const [known] = await store.origins()
     const place = region === undefined ? '' : `${region}/`
@@ -53,7 +58,7 @@ export async function openLedgerLog(file: string, region?: string, thread?: Sqli
     const itsRegion = regionOf(origin)
     if (region !== undefined && itsRegion !== undefined && itsRegion !== region)
       throw wrongRegion(file, itsRegion, region)
-    return { store, log: openLog({ store, origin }), [Symbol.dispose]: close }
+    return { store, log: openLog({ store, origin }), usedBytes, [Symbol.dispose]: close }
   } catch (error) {
     close()
     throw error
@@ -94,13 +99,25 @@ export function wrongRegion(what: string, itsRegion: string, region: string): Ga
   return new GatewayError('GATEWAY_AUDIT_REGION', `${what} is of "${itsRegion}", and audit.region is "${region}"`)
 }
 
-function openStore(file: string, thread?: SqliteThread): { readonly store: AuditStore; readonly close: () => void } {
+/**
+ * Pages in use, whether in the file or still in the write-ahead log beside it. Not the size of the two: a file never gets
+ * smaller, so that erasing would make no room, and the other is 32 MB at times and then nothing.
+ */
+const USED_BYTES = `
+  SELECT (page_count - freelist_count) * page_size AS bytes
+  FROM pragma_page_count, pragma_freelist_count, pragma_page_size`
+
+type OpenStore = Pick<OpenedLog, 'store' | 'usedBytes'> & { readonly close: () => void }
+
+function openStore(file: string, thread?: SqliteThread): OpenStore {
   if (file === ':memory:') return { store: createMemoryStore(), close: () => undefined }
   mkdirSync(dirname(file), { recursive: true })
   // It has what was said: for the gateway's user alone. SQLite gives the files beside it the same mode.
   closeSync(openSync(file, 'a', 0o600))
   const database = openSqlite(file)
-  return { store: createSqliteStore({ database, ...(thread && { thread }) }), close: () => database.close() }
+  const store = createSqliteStore({ database, ...(thread && { thread }) })
+  const used = database.prepare(USED_BYTES)
+  return { store, usedBytes: () => Number(used.get()?.['bytes']), close: () => database.close() }
 }
 
 /** Below the database's folder. A name from a token is no path; one that could be something else becomes its hash. */

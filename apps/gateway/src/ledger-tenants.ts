@@ -23,7 +23,9 @@ export type TenantLedgers = {
   close(): Promise<void>
 }
 
-export type TenantLedgersOptions = Omit<GatewayLedgerOptions, 'folder' | 'open' | 'meta'>
+export type TenantLedgersOptions = Omit<GatewayLedgerOptions, 'folder' | 'open' | 'meta' | 'maxStorageMb'> & {
+  readonly maxStorageMb: (tenantId: string) => number | undefined
+}
 
 /** Logs that are open. The adversary is an issuer of tokens that makes up tenants. */
 const MAX_TENANTS = 1000
@@ -36,7 +38,13 @@ export async function openTenantLedgers(options: TenantLedgersOptions): Promise<
   const { witnesses, checkpointIntervalMs } = config.audit
   const meta = createLedgerMeta({ open: logs.openMeta, file: metaFileOf(mainFile), witnesses })
   const openOf = async (tenantId: string): Promise<GatewayLedger> =>
-    await openGatewayLedger({ ...options, folder: tenantFolder(tenantId), open: () => logs.open(tenantId), meta })
+    await openGatewayLedger({
+      ...options,
+      folder: tenantFolder(tenantId),
+      open: () => logs.open(tenantId),
+      meta,
+      maxStorageMb: () => options.maxStorageMb(tenantId),
+    })
   const main = await openOf(DEFAULT_TENANT).catch(async (error: unknown) => {
     await logs[Symbol.asyncDispose]()
     throw error
@@ -72,8 +80,8 @@ export async function openTenantLedgers(options: TenantLedgersOptions): Promise<
     get: (tenantId) => ready.get(tenantId),
     readiness(tenantId) {
       const known = ready.get(tenantId)
-      if (known !== undefined) return known.ledger.readiness()
-      return open(tenantId).then(({ ledger }) => ledger.readiness())
+      if (known !== undefined) return known.readiness()
+      return open(tenantId).then((opened) => opened.readiness())
     },
     async close() {
       await Promise.allSettled(opening.values())

@@ -33,7 +33,9 @@ import {
 import type { AuthConfig, WalletsConfig } from './auth-config.ts'
 import type { Config } from './config.ts'
 import { openKeyUse } from './key-use.ts'
+import { quotaOf } from './quotas.ts'
 import { withSubjectTokens } from './subject-token.ts'
+import { withTokenQuota } from './token-quota.ts'
 
 /** What people do with their wallets, besides calling. */
 export type WalletSignIn = {
@@ -85,6 +87,7 @@ export function createAuthenticationOpener({
           : await openWallets(auth, auth.wallets, publicUrl, await openStores(auth.redis), {
               database,
               enforceSignatures,
+              quota: (tenantId) => quotaOf(config.quotas, tenantId, 'maxKeysPerConsumer'),
             })
       const certificates = certificatesOf(auth)
       const oidc = oidcOf(config)
@@ -199,7 +202,7 @@ async function openWallets(
   config: WalletsConfig,
   publicUrl: string,
   { replay, tokens: store }: Stores,
-  options: AuthenticationOptions,
+  options: AuthenticationOptions & { readonly quota: (tenantId: string) => number | undefined },
 ): Promise<WalletSchemes> {
   const wallets = createWallets(walletsOf(config))
   const accounts = accountsOf(config)
@@ -215,7 +218,12 @@ async function openWallets(
   const guard = (scheme: Scheme): Scheme => (enforces ? enforceOperatorSignatures({ scheme, wallets }) : scheme)
   const validity = maxValidityMs === undefined ? {} : { maxValidityMs }
   return {
-    signIn: { login, sessions, tokens, discovery: describeErc8128({ accounts, ...validity }) },
+    signIn: {
+      login,
+      sessions,
+      tokens: withTokenQuota(tokens, { auth, store, quota: options.quota }),
+      discovery: describeErc8128({ accounts, ...validity }),
+    },
     signed: createErc8128({ wallets, accounts, replay, ...validity }),
     bearers: [guard(tokens.scheme), guard(sessions.scheme)],
   }

@@ -1,43 +1,55 @@
 /** From the configuration to who may do what. What is counted stays counted when the configuration is replaced. */
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import type { Caller } from '@mcp-gateway/auth'
 import { createLimiter, type Limiter, type LimitStore, type PolicyFile, type ToolCall } from '@mcp-gateway/policy'
 import { createMemoryLimitStore } from '@mcp-gateway/policy/stores/memory'
+import { createSqliteLimitStore } from '@mcp-gateway/policy/stores/sqlite'
 import type { JsonObject } from '@mcp-gateway/wire'
 import { createAuthority, type Authority } from './authority.ts'
 import type { Config } from './config.ts'
 import { createDefinitionGuard } from './definition-guard.ts'
 import type { Logger } from './log.ts'
 import { hasOwnRates, readPolicySections } from './policy-config.ts'
+import { hasQuota, quotaOf } from './quotas.ts'
 
 export type AuthorityOpener = Disposable & {
   open(config: Config): Promise<Authority>
 }
 
 export type AuthorityOpenerOptions = {
+  /** SQLite file of the gateway, where the calls of a day are counted, or `:memory:`. */
+  readonly database: string
   readonly toolsOf: (caller: Caller, server: string) => Promise<readonly JsonObject[]>
   readonly logger: Logger
 }
 
-type OpenStore = { readonly url: string | undefined; readonly store: LimitStore; close(): void }
+type LocalStore = { readonly store: LimitStore; close(): void }
+type OpenStore = LocalStore & { readonly url: string | undefined }
 
 /** Longer than a call to Redis takes, shorter than anybody waits for one. */
 const REDIS_TIMEOUT_MS = 200
+/** Until another process that writes to the file lets go of it. Nobody else is served meanwhile. */
+const BUSY_TIMEOUT_MS = 200
 
-export function createAuthorityOpener({ toolsOf, logger }: AuthorityOpenerOptions): AuthorityOpener {
+export function createAuthorityOpener({ database, toolsOf, logger }: AuthorityOpenerOptions): AuthorityOpener {
   let counted: OpenStore | undefined
 
   const storeOf = async (url: string | undefined): Promise<LimitStore> => {
     if (counted !== undefined && counted.url === url) return counted.store
     counted?.close()
-    counted =
-      url === undefined ? { url, store: createMemoryLimitStore(), close: () => undefined } : await openRedis(url)
+    counted = url === undefined ? { url, ...openLocal(database, logger) } : await openRedis(url)
     return counted.store
   }
-  const limiterOf = async ({ rateLimit, auth }: Config, { limits }: PolicyFile): Promise<Limiter | undefined> => {
-    if (limits === undefined || !(rateLimit?.enabled ?? hasOwnRates(auth))) return undefined
+  const limiterOf = async ({ rateLimit, auth, quotas }: Config, file: PolicyFile): Promise<Limiter | undefined> => {
+    const limits = (rateLimit?.enabled ?? hasOwnRates(auth)) ? (file.limits ?? []) : []
+    const hasDays = hasQuota(quotas, 'maxCallsPerDay')
+    if (limits.length === 0 && !hasDays) return undefined
     const { onFailure = 'closed', redis } = rateLimit ?? {}
     return createLimiter({
       limits,
+      quota: hasDays ? ({ tenantId = '' }) => quotaOf(quotas, tenantId, 'maxCallsPerDay') : undefined,
       store: await storeOf(redis),
       onFailure,
       onEvent(event) {
@@ -74,6 +86,31 @@ export function createAuthorityOpener({ toolsOf, logger }: AuthorityOpenerOption
     },
     [Symbol.dispose]() {
       counted?.close()
+    },
+  }
+}
+
+/** The file is opened by the first call that a quota counts. */
+function openLocal(file: string, logger: Logger): LocalStore {
+  if (file === ':memory:') return { store: createMemoryLimitStore(), close: () => undefined }
+  let database: DatabaseSync | undefined
+  const open = (): DatabaseSync => {
+    mkdirSync(dirname(file), { recursive: true })
+    database ??= new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS })
+    // What was counted is so after a power cut, too: blocks are claimed so seldom that nobody waits for the disk.
+    database.exec('pragma journal_mode=wal; pragma synchronous=full')
+    return database
+  }
+  const store = createSqliteLimitStore({ open })
+  return {
+    store,
+    close() {
+      try {
+        store[Symbol.dispose]()
+      } catch (error) {
+        logger.warn({ error: String(error) }, 'calls that were set aside for today are lost to it')
+      }
+      database?.close()
     },
   }
 }

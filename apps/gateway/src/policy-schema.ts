@@ -7,7 +7,7 @@ import { digits, flag, text, texts } from './config-values.ts'
 const policySection = z.array(z.record(z.string(), z.unknown()))
 
 const rateLimitSchema = z.strictObject({
-  enabled: flag(true, 'false counts nothing.'),
+  enabled: flag(true, 'false limits nothing; `quotas` hold all the same.'),
   defaultPerMinute: z
     .preprocess(digits, z.int().min(1).max(600_000))
     .optional()

@@ -57,7 +57,7 @@ export function createRecorder(logger: Logger, ledgerOf?: (tenantId: string) => 
         const told = concealed(error)
         if (error instanceof PolicyError && error.rule !== undefined) outcome = { ...outcome, rule: error.rule }
         // A call that could not be recorded is one that could not be recorded, and not tried again as a failure.
-        if (isEntered || code === 'GATEWAY_AUDIT_UNAVAILABLE') return told
+        if (isEntered || UNRECORDED.has(code)) return told
         const committed = ledgerOf?.(call.caller.tenantId)?.close(call, endOf())
         return (
           committed?.then(
@@ -68,8 +68,7 @@ export function createRecorder(logger: Logger, ledgerOf?: (tenantId: string) => 
       },
       [Symbol.dispose]() {
         inFlight -= counts
-        if (!isEntered && outcome.code !== 'GATEWAY_AUDIT_UNAVAILABLE')
-          ledgerOf?.(call.caller.tenantId)?.closeAbandoned(call, endOf())
+        if (!isEntered && !UNRECORDED.has(outcome.code)) ledgerOf?.(call.caller.tenantId)?.closeAbandoned(call, endOf())
         const level = outcome === SERVED ? 'debug' : 'info'
         if (!logger.isLevelEnabled(level)) return
         const { message, caller, requestId, server } = call
@@ -81,6 +80,9 @@ export function createRecorder(logger: Logger, ledgerOf?: (tenantId: string) => 
   }
   return { record, inFlight: () => inFlight }
 }
+
+/** Nothing can be written of these; ledger.ts and ledger-storage.ts count them. */
+const UNRECORDED: ReadonlySet<unknown> = new Set(['GATEWAY_AUDIT_UNAVAILABLE', 'GATEWAY_STORAGE_QUOTA_REACHED'])
 
 /** A reason may quote what a server sent. */
 const MAX_REASON = 500

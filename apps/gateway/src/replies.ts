@@ -17,6 +17,7 @@ export const replies: Readonly<Record<ErrorCode, Reply>> = {
   POLICY_UNKNOWN_TOOL: { status: 404, rpcCode: -32602 },
   POLICY_RATE_LIMITED: { status: 429, rpcCode: -32000 },
   POLICY_CONCURRENCY_LIMITED: { status: 429, rpcCode: -32000 },
+  POLICY_QUOTA_REACHED: { status: 429, rpcCode: -32000 },
   POLICY_LIMIT_STORE_UNAVAILABLE: { status: 503, rpcCode: -32000 },
   POLICY_ADDRESS_DENIED: { status: 403, rpcCode: -32000 },
   POLICY_ADDRESS_UNREADABLE: { status: 403, rpcCode: -32000 },
@@ -38,6 +39,9 @@ export const replies: Readonly<Record<ErrorCode, Reply>> = {
   GATEWAY_AUDIT_NAMES: { status: 500, rpcCode: -32603 },
   GATEWAY_ROLE_REQUIRED: { status: 403, rpcCode: -32000 },
   GATEWAY_UNKNOWN_ENTRY: { status: 404, rpcCode: -32602 },
+  // RFC 4918 §11.5: the request is right, and there is no room for what it would leave behind.
+  GATEWAY_STORAGE_QUOTA_REACHED: { status: 507, rpcCode: -32000 },
+  GATEWAY_TENANT_FORBIDDEN: { status: 403, rpcCode: -32000 },
 }
 
 /** Anything without a code is a bug of ours: it is logged where it happens, and its text is not sent. */

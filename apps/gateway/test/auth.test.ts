@@ -103,12 +103,28 @@ describe('access tokens', () => {
 describe('wallets', () => {
   const operator = privateKeyToAccount(generatePrivateKey())
   const guest = privateKeyToAccount(generatePrivateKey())
-  const start = async (wallets: object = {}, database?: string, enforceSignatures = false) => {
+  const start = async (
+    wallets: object = {},
+    database?: string,
+    enforceSignatures = false,
+    { keys = KEYS.keys, ...more }: { keys?: object[]; quotas?: object } = {},
+  ) => {
     const port = await freePort()
     const publicUrl = `http://127.0.0.1:${port}`
     const operators = [{ address: operator.address, consumerId: 'ops', roles: ['operator'] }]
-    const auth = { ...KEYS, wallets: { chains: [{ id: 8453 }], operators, others: { roles: ['guest'] }, ...wallets } }
-    const text = JSON.stringify({ port, publicUrl, auth, servers: [echoServer('one')], log: { level: 'silent' } })
+    const auth = {
+      ...KEYS,
+      keys,
+      wallets: { chains: [{ id: 8453 }], operators, others: { roles: ['guest'] }, ...wallets },
+    }
+    const text = JSON.stringify({
+      port,
+      publicUrl,
+      auth,
+      servers: [echoServer('one')],
+      log: { level: 'silent' },
+      ...more,
+    })
     const config = parseConfig(text, { env: {} })
     const gateway = await startGateway({ config, enforceSignatures, ...(database !== undefined && { database }) })
     return { gateway, publicUrl, [Symbol.asyncDispose]: () => gateway.close() }
@@ -160,6 +176,36 @@ describe('wallets', () => {
       (await send(own.gateway, `/api/auth/tokens/${tokens[0]?.id}`, { method: 'DELETE', headers: { authorization: `Bearer ${who}` } })).json() // prettier-ignore
     expect([await end(other.token), await end(session.token)]).toEqual([{ revoked: false }, { revoked: true }])
     expect((await send(own.gateway, '/mcp/server/one', call('echo', `Bearer ${token}`))).json()).toMatchObject({ error: { data: { code: 'AUTH_WALLET_TOKEN_REVOKED' } } }) // prettier-ignore
+  })
+
+  it('no more tokens and keys of a consumer are good than its quota, whichever of its wallets asks, ten at once', async () => {
+    const second = privateKeyToAccount(generatePrivateKey())
+    const operators = [operator, second].map(({ address }) => ({ address, consumerId: 'ops', roles: ['operator'] }))
+    const ofOps = (id: string, more: object = {}) => ({
+      id,
+      key: `gw_${id.padEnd(43, 'x')}`,
+      consumerId: 'ops',
+      ...more,
+    })
+    const keys = [...KEYS.keys, ofOps('good'), ofOps('revoked', { enabled: false }), ofOps('old', { expiresAt: '2020-01-01' })] // prettier-ignore
+    const quotas = { tenants: { default: { maxKeysPerConsumer: 4 } } }
+    await using own = await start({ operators }, undefined, false, { keys, quotas })
+    const sessions = [await signIn(own, operator), await signIn(own, second)]
+    const make = (session: { token: string }) => post(own, '/api/auth/create-token', session.token, { name: 'ci' })
+    const ten = await Promise.all(Array.from({ length: 10 }, (_, index) => make(sessions[index % 2] ?? { token: '' })))
+    const made = ten.filter(({ status }) => status === 200).map((answer) => answer.json() as { id: string })
+    expect(made).toHaveLength(3)
+    const refused = ten.filter(({ status }) => status !== 200)
+    for (const answer of refused) expect([answer.status, answer.json()]).toMatchObject([409, { error: { code: 'AUTH_WALLET_TOKENS_TOO_MANY' } }]) // prettier-ignore
+    expect(refused[0]?.text).toContain('there are 4 keys and tokens')
+    // Another consumer has a quota of its own, and a token that is revoked makes room.
+    expect((await make(await signIn(own, guest))).status).toBe(200)
+    const [first] = sessions
+    const end = await send(own.gateway, `/api/auth/tokens/${made[0]?.id}`, { method: 'DELETE', headers: { authorization: `Bearer ${first?.token}` } }) // prettier-ignore
+    expect(end.json()).toEqual({ revoked: true })
+    expect([(await make(first ?? { token: '' })).status, (await make(first ?? { token: '' })).status]).toEqual([
+      200, 409,
+    ])
   })
 
   it('a signed request holds once, for its bytes, on its path; and beside a good key it decides alone', async () => {

@@ -342,7 +342,7 @@ describe('who may reach the gateway', () => {
 })
 
 describe('configJsonSchema', () => {
-  const OPTIONAL = ['publicUrl', 'tls', 'policies', 'rateLimit', 'ipFilter', 'redaction', 'toolGuard']
+  const OPTIONAL = ['publicUrl', 'tls', 'policies', 'rateLimit', 'ipFilter', 'redaction', 'toolGuard', 'quotas']
 
   test('knows every setting of a Config, each with a description', () => {
     const { properties } = configJsonSchema() as { properties: Record<string, { description?: string }> }

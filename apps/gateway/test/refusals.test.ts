@@ -6,6 +6,7 @@ import { echoServer, gatewayWith, KEY, KEYS, modern, openSession, send } from '.
 
 const expired = 'gw_expired_0123456789abcdef0123456789abcdef'
 const disabled = 'gw_disabled_0123456789abcdef0123456789abcdef'
+const spent = 'gw_spent_0123456789abcdef0123456789abcdef'
 const base = { consumerId: 'c', roles: [] }
 
 let gateway: RunningGateway
@@ -17,11 +18,18 @@ beforeAll(async () => {
         ...KEYS.keys,
         { ...base, id: 'expired', key: expired, name: 'expired', expiresAt: '2020-01-01T00:00:00Z' },
         { ...base, id: 'disabled', key: disabled, name: 'disabled', enabled: false },
+        { ...base, id: 'spent', key: spent, name: 'spent', tenantId: 'spent' },
       ],
     },
-    servers: [echoServer('echo'), echoServer('off', { enabled: false }), { id: 'dead', command: '/nonexistent' }],
+    quotas: { tenants: { spent: { maxCallsPerDay: 1 } } },
+    servers: [
+      echoServer('echo', { tenants: ['default', 'spent'] }),
+      echoServer('off', { enabled: false }),
+      { id: 'dead', command: '/nonexistent' },
+    ],
     limits: { maxBodyBytes: 10_000, maxDepth: 20, maxSessionsPerCaller: 2, maxBatch: 3 },
   })
+  await send(gateway, MCP, withHeaders({ authorization: `Bearer ${spent}` }))
 })
 afterAll(() => gateway.close())
 
@@ -51,6 +59,8 @@ const rows: Row[] = [
     withHeaders({ authorization: undefined }),
     'AUTH_CREDENTIALS_MISSING',
   ],
+  ['another tenant than the key’s', MCP, withHeaders({ 'x-tenant-id': 'spent' }), 'GATEWAY_TENANT_FORBIDDEN'],
+  ['no tenant at all', MCP, withHeaders({ 'x-tenant-id': '' }), 'GATEWAY_TENANT_FORBIDDEN'],
   ['a body too large', MCP, { ...call, body: big }, 'WIRE_BODY_TOO_LARGE'],
   [
     'a chunked body too large',
@@ -101,6 +111,8 @@ const rows: Row[] = [
   ['REST: a body that is an array', REST, { headers: legacy.headers, body: '[]' }, 'GATEWAY_INVALID_REQUEST'],
   ['REST: another content type', REST, { headers: { ...legacy.headers, 'content-type': 'text/plain' }, body: '{}' }, 'WIRE_UNSUPPORTED_MEDIA_TYPE'], // prettier-ignore
   ['REST: a server that cannot start', '/api/servers/dead/tools/x', { headers: legacy.headers, body: '{}' }, 'WIRE_UPSTREAM_START_FAILED'], // prettier-ignore
+  ['REST: another tenant', REST, { headers: { ...legacy.headers, 'x-tenant-id': 'spent' }, body: '{}' }, 'GATEWAY_TENANT_FORBIDDEN'], // prettier-ignore
+  ['REST: one call too many of a day', REST, { headers: { ...legacy.headers, authorization: `Bearer ${spent}` }, body: '{}' }, 'POLICY_QUOTA_REACHED'], // prettier-ignore
   ['REST: nothing there', '/nope', { headers: legacy.headers, body: '{}' }, 'GATEWAY_NOT_FOUND'],
 ]
 
@@ -134,7 +146,7 @@ describe('what is refused', () => {
       WIRE_BODY_INCOMPLETE WIRE_SESSION_LIMIT WIRE_STREAM_CONFLICT WIRE_DUPLICATE_REQUEST_ID
       WIRE_CALL_LIMIT WIRE_UPSTREAM_CLOSED WIRE_UPSTREAM_TIMEOUT WIRE_UPSTREAM_REFUSED WIRE_UPSTREAM_UNAUTHORIZED WIRE_UPSTREAM_CREDENTIALS WIRE_UPSTREAM_PROTOCOL
       WIRE_INVALID_PARAMS WIRE_CLIENT_REFUSED WIRE_NOT_SENT WIRE_REQUEST_STATE_INVALID WIRE_CAPABILITY_MISSING WIRE_BUFFER_FULL WIRE_CANCELLED WIRE_INTERNAL GATEWAY_SERVER_ERROR GATEWAY_STOPPING
-      GATEWAY_AUDIT_UNAVAILABLE GATEWAY_AUDIT_OFF GATEWAY_AUDIT_REGION GATEWAY_AUDIT_NAMES GATEWAY_ROLE_REQUIRED GATEWAY_UNKNOWN_ENTRY POLICY_DENIED POLICY_UNKNOWN_TOOL POLICY_RATE_LIMITED
+      GATEWAY_AUDIT_UNAVAILABLE GATEWAY_AUDIT_OFF GATEWAY_AUDIT_REGION GATEWAY_AUDIT_NAMES GATEWAY_ROLE_REQUIRED GATEWAY_UNKNOWN_ENTRY GATEWAY_STORAGE_QUOTA_REACHED POLICY_DENIED POLICY_UNKNOWN_TOOL POLICY_RATE_LIMITED
       POLICY_CONCURRENCY_LIMITED POLICY_LIMIT_STORE_UNAVAILABLE POLICY_ADDRESS_DENIED POLICY_ADDRESS_UNREADABLE
       POLICY_VALUE_TOO_DEEP POLICY_VALUE_TOO_LARGE POLICY_TOOL_BLOCKED POLICY_DOCUMENT_INVALID`
       .trim()

@@ -1,6 +1,9 @@
 /** `pnpm --filter @mcp-gateway/policy bench`: each figure is the best of several rounds, on whatever machine this is. */
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { cpus } from 'node:os'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import {
   compileAddresses,
   createLimiter,
@@ -12,6 +15,7 @@ import {
 } from '@mcp-gateway/policy'
 import { createCedarEngine, type CedarModule } from '@mcp-gateway/policy/cedar'
 import { createRedisLimitStore } from '@mcp-gateway/policy/stores/redis'
+import { createSqliteLimitStore } from '@mcp-gateway/policy/stores/sqlite'
 import { connect, redisMissing, startRedis } from '../test/support/redis.ts'
 import { hostile, prose } from './hostile.ts'
 import { asCedar, asCel, asRules, calls } from './policies.ts'
@@ -120,6 +124,7 @@ async function limits(): Promise<void> {
   const memory = createLimiter({ limits: [wide] })
   await ask(memory, 100_000, 1)
   print('rate limit, memory', await ask(memory, 500_000, 1))
+  dayQuota()
   if (redisMissing !== undefined) {
     console.log(`rate limit, Redis: ${redisMissing}`)
     return
@@ -133,6 +138,20 @@ async function limits(): Promise<void> {
   print('rate limit, Redis, one after the other', await ask(limiter, 10_000, 1))
   print('rate limit, Redis, 64 at once', await ask(limiter, 60_000, 64))
   redis.disconnect()
+}
+
+/** On a disk: what it costs is mostly its share of a commit for each block. */
+function dayQuota(): void {
+  const folder = mkdtempSync(join(tmpdir(), 'mcp-gateway-bench-'))
+  const database = new DatabaseSync(join(folder, 'gateway.db'))
+  database.exec('pragma journal_mode=wal; pragma synchronous=full')
+  const store = createSqliteLimitStore({ open: () => database })
+  print(
+    'quota of a day, SQLite',
+    rate(1_000_000, () => store.count({ key: 'acme', limit: 100_000_000 })),
+  )
+  database.close()
+  rmSync(folder, { recursive: true })
 }
 
 function addresses(): void {

@@ -25,7 +25,7 @@ export {
 } from './limits/limiter.ts'
 export { DEFAULT_LIMITS, parseRate, type Dimension, type Limit, type Rate } from './limits/limit.ts'
 export type { LimitHeaders } from './limits/headers.ts'
-export type { LimitStore, RateAnswer, RateRequest, SlotRequest } from './store.ts'
+export type { DayAnswer, DayRequest, LimitStore, RateAnswer, RateRequest, SlotRequest } from './store.ts'
 export {
   addressRefusal,
   createAddressPolicy,

@@ -146,4 +146,33 @@ export const limitStoreCases: readonly LimitStoreCase[] = [
       assert.equal(await store.acquire([request], 'b', 60_000), -1)
     },
   },
+  {
+    title: 'of a hundred calls of a day that are made at once, exactly as many count as there may be',
+    async run(createStore) {
+      const store = await createStore()
+      const request = { key: newKey(), limit: 37 }
+      const answers = await Promise.all(Array.from({ length: 100 }, async () => store.count(request)))
+      assert.equal(answers.filter(({ allowed }) => allowed).length, 37)
+      const refused = answers.find(({ allowed }) => !allowed)
+      assert.ok(refused !== undefined && refused.retryAfterMs > 0 && refused.retryAfterMs <= 24 * 3_600_000)
+      assert.equal((await store.count({ key: newKey(), limit: 1 })).allowed, true, 'keys are separate')
+    },
+  },
+  {
+    title: 'a limit of a day that is raised or lowered holds at once, for what was counted before as well',
+    async run(createStore) {
+      const store = await createStore()
+      const key = newKey()
+      const admitted = async (limit: number): Promise<number> => {
+        let count = 0
+        while ((await store.count({ key, limit })).allowed) count += 1
+        return count
+      }
+      assert.equal((await store.count({ key, limit: 1000 })).allowed, true)
+      assert.deepEqual(
+        [await admitted(10), await admitted(5), await admitted(1012), await admitted(11)],
+        [9, 0, 1002, 0],
+      )
+    },
+  },
 ]

@@ -245,7 +245,7 @@ describe('the limiter', () => {
   })
 
   test('waits for no store longer than the caller does', async () => {
-    const store: LimitStore = { take: () => new Promise(() => {}), acquire: () => -1, release: () => {} }
+    const store: LimitStore = { ...createMemoryLimitStore(), take: () => new Promise(() => {}) }
     const limiter = createLimiter({ limits: [limit({ rate: rate('1/s') })], store, timeoutMs: 60_000 })
     const abort = new AbortController()
     const admission = limiter.admit(alice, call, { signal: abort.signal })
@@ -257,7 +257,7 @@ describe('the limiter', () => {
     const { promise, resolve } = Promise.withResolvers<number>()
     const released: string[] = []
     const store: LimitStore = {
-      take: () => [],
+      ...createMemoryLimitStore(),
       acquire: () => promise,
       release: (keys) => void released.push(...keys),
     }
@@ -272,12 +272,11 @@ describe('the limiter', () => {
     let asked = 0
     const events: LimiterEvent[] = []
     const store: LimitStore = {
+      ...createMemoryLimitStore(),
       take: () => {
         asked++
         throw new Error('down')
       },
-      acquire: () => -1,
-      release: () => {},
     }
     const limiter = createLimiter({
       limits: [limit({ rate: rate('1/s') })],

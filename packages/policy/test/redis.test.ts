@@ -54,7 +54,9 @@ describe.skipIf(redisMissing !== undefined)(`Redis ${redisMissing ?? ''}`, () =>
     await store.take([{ key: 'mortal', intervalUs: 50_000, burst: 2 }])
     await store.acquire([{ key: 'mortal', limit: 2 }], 'a', 50)
     expect(await redis.pttl('{mcp-gateway:limits}:r:mortal')).toBeGreaterThan(0)
+    await store.count({ key: 'mortal', limit: 2 })
     expect(await redis.pttl('{mcp-gateway:limits}:c:mortal')).toBeGreaterThan(0)
+    expect(await redis.pttl('{mcp-gateway:limits}:d:mortal')).toBeGreaterThan(0)
   })
 
   test('a bucket that holds something else counts as full', async () => {

@@ -1,9 +1,9 @@
 /** A store that may die: every question has a timeout, and after a failure nobody waits for it again for a while. */
-import type { LimitStore, RateAnswer, RateRequest, SlotRequest } from '../store.ts'
+import type { DayAnswer, DayRequest, LimitStore, RateAnswer, RateRequest, SlotRequest } from '../store.ts'
 
 export type StoreFailure = { readonly error: Error; readonly retryMs: number }
 
-type Answer<T> =
+export type Answer<T> =
   | { readonly value: T; readonly degraded: boolean; readonly failure?: undefined }
   | { readonly failure: StoreFailure }
 
@@ -29,6 +29,7 @@ export type GuardedStore = {
     leaseMs: number,
     signal?: AbortSignal,
   ) => Promise<Answer<number> & { readonly release: () => void }>
+  readonly count: (request: DayRequest, signal?: AbortSignal) => Promise<Answer<DayAnswer>> | Answer<DayAnswer>
 }
 
 export function createGuardedStore(options: GuardedStoreOptions): GuardedStore {
@@ -80,6 +81,12 @@ export function createGuardedStore(options: GuardedStoreOptions): GuardedStore {
     take: (requests, signal) =>
       ask(
         (from) => from.take(requests),
+        signal,
+        () => {},
+      ),
+    count: (request, signal) =>
+      ask(
+        (from) => from.count(request),
         signal,
         () => {},
       ),

@@ -7,6 +7,7 @@ import { PolicyError } from '../errors.ts'
 import { createMemoryLimitStore } from '../stores/memory.ts'
 import type { LimitStore, RateAnswer } from '../store.ts'
 import type { Subject, ToolCall } from '../subject.ts'
+import { createDayQuota } from './day-quota.ts'
 import { createGuardedStore, type StoreFailure } from './guarded-store.ts'
 import { limitHeaders, nearestOf, NO_HEADERS, type LimitHeaders } from './headers.ts'
 import { createLimitFinder, type AppliedLimit } from './limit-finder.ts'
@@ -15,6 +16,8 @@ import { DEFAULT_LIMITS, type Limit } from './limit.ts'
 export type LimiterOptions = {
   /** @default DEFAULT_LIMITS: 10 a minute for each caller, unlimited for the tier `paid` */
   readonly limits?: readonly Limit[]
+  /** Calls of all callers of this subject's tenant together, in one UTC day. Undefined: as many as they like. @default nobody is asked */
+  readonly quota?: ((subject: Subject) => number | undefined) | undefined
   /** @default a store in memory, which is right for one process only */
   readonly store?: LimitStore
   /**
@@ -78,6 +81,7 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     onRecovered: () => options.onEvent?.({ type: 'store-recovered' }),
   })
   const failed = (failure: StoreFailure): Admission => (onFailure === 'open' ? waveThrough() : refuseFailed(failure))
+  const spend = options.quota && createDayQuota({ perDay: options.quota, store, failed })
   const rated = (rates: readonly AppliedLimit[], taken: Taken | undefined, isDegraded = false): Admission => {
     if (taken?.failure) return failed(taken.failure)
     return conclude(rates, taken?.value ?? [], isDegraded || taken?.degraded === true)
@@ -104,13 +108,19 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     }
   }
 
+  const admit: Limiter['admit'] = (subject, call, { named = [], signal } = {}) => {
+    const found = find(subject, call, named)
+    if (found.some((one) => one.concurrent !== undefined)) return admitHeld(found, signal)
+    if (found.length === 0) return rated(found, undefined)
+    const taken = store.take(found.map(requestOf), signal)
+    return taken instanceof Promise ? taken.then((late) => rated(found, late)) : rated(found, taken)
+  }
+  if (spend === undefined) return { admit }
   return {
-    admit(subject, call, { named = [], signal } = {}) {
-      const found = find(subject, call, named)
-      if (found.some((one) => one.concurrent !== undefined)) return admitHeld(found, signal)
-      if (found.length === 0) return rated(found, undefined)
-      const taken = store.take(found.map(requestOf), signal)
-      return taken instanceof Promise ? taken.then((late) => rated(found, late)) : rated(found, taken)
+    admit(subject, call, asked) {
+      const admission = admit(subject, call, asked)
+      if (admission instanceof Promise) return admission.then((late) => spend(late, subject, asked?.signal))
+      return spend(admission, subject, asked?.signal)
     },
   }
 }

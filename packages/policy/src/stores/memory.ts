@@ -1,4 +1,5 @@
 /** Limits of one process. Several replicas need the Redis store, or each of them admits the whole limit. */
+import { COUNTED, dayOf, refusedUntilTomorrow } from '../limits/day.ts'
 import { step, untouched } from '../limits/gcra.ts'
 import type { LimitStore, RateAnswer } from '../store.ts'
 
@@ -11,10 +12,12 @@ export type MemoryLimitStoreOptions = {
   readonly maxKeys?: number
   /** Milliseconds, with fractions; must not go backwards. @default the process's monotonic clock */
   readonly clock?: () => number
+  /** Epoch milliseconds, by which days are counted. @default Date.now */
+  readonly wallClock?: () => number
 }
 
 export type MemoryLimitStore = LimitStore & {
-  /** Buckets and keys with places that are kept now. */
+  /** Buckets, days and keys with places that are kept now. */
   readonly size: () => number
 }
 
@@ -24,12 +27,15 @@ const MAX_SWEEP = 64
 export function createMemoryLimitStore({
   maxKeys = 100_000,
   clock = () => performance.now(),
+  wallClock = Date.now,
 }: MemoryLimitStoreOptions = {}): MemoryLimitStore {
   if (!Number.isInteger(maxKeys) || maxKeys < 1) throw new RangeError('maxKeys must be a whole number from 1 on')
   /** Least recently used first. */
   const buckets = new Map<string, number>()
   /** By key, who holds a place until when. Bounded by the calls that are running. */
   const places = new Map<string, Map<string, number>>()
+  /** Those of earlier days first. */
+  const days = new Map<string, { readonly day: number; calls: number }>()
 
   const put = (key: string, fullAtUs: number, nowUs: number): void => {
     buckets.delete(key)
@@ -74,7 +80,21 @@ export function createMemoryLimitStore({
         if (holders?.size === 0) places.delete(key)
       }
     },
-    size: () => buckets.size + places.size,
+    count({ key, limit }) {
+      const now = wallClock()
+      const day = dayOf(now)
+      let known = days.get(key)
+      if (known?.day !== day) {
+        days.delete(key)
+        const [oldest] = days.size >= maxKeys ? days.keys() : []
+        if (oldest !== undefined) days.delete(oldest)
+        days.set(key, (known = { day, calls: 0 }))
+      }
+      if (known.calls >= limit) return refusedUntilTomorrow(now)
+      known.calls += 1
+      return COUNTED
+    },
+    size: () => buckets.size + places.size + days.size,
   }
 }
 

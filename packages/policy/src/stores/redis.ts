@@ -3,6 +3,7 @@
  * step, and the time is Redis's own, so that no replica's clock matters.
  */
 import { hash } from 'node:crypto'
+import { COUNTED } from '../limits/day.ts'
 import type { LimitStore, RateAnswer } from '../store.ts'
 
 export type RedisLimitStoreOptions = {
@@ -57,10 +58,25 @@ return -1`
 
 const RELEASE = `for _, key in ipairs(KEYS) do redis.call('ZREM', key, ARGV[1]) end return 0`
 
+/** KEYS: a hash of calls by day. ARGV: the limit. Allowed, and the milliseconds of this day that are left. */
+const COUNT = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local day = math.floor(now / 86400000)
+local field = string.format('%.0f', day)
+local left = string.format('%.0f', (day + 1) * 86400000 - now)
+if tonumber(redis.call('HGET', KEYS[1], field) or 0) >= tonumber(ARGV[1]) then return { '0', left } end
+if redis.call('HINCRBY', KEYS[1], field, 1) == 1 then
+  redis.call('HDEL', KEYS[1], string.format('%.0f', day - 2))
+  redis.call('PEXPIRE', KEYS[1], 172800000)
+end
+return { '1', left }`
+
 export function createRedisLimitStore({ send, prefix = '{mcp-gateway:limits}' }: RedisLimitStoreOptions): LimitStore {
   const take = createScript(send, TAKE)
   const acquire = createScript(send, ACQUIRE)
   const release = createScript(send, RELEASE)
+  const count = createScript(send, COUNT)
   return {
     async take(requests) {
       const args = requests.flatMap(({ intervalUs, burst }) => [String(intervalUs), String(burst)])
@@ -89,6 +105,12 @@ export function createRedisLimitStore({ send, prefix = '{mcp-gateway:limits}' }:
         keys.map((key) => `${prefix}:c:${key}`),
         [holder],
       )
+    },
+    async count({ key, limit }) {
+      const reply = await count([`${prefix}:d:${key}`], [String(limit)])
+      if (!Array.isArray(reply) || reply.length !== 2) throw unexpected(reply)
+      const [allowed, leftMs = 0] = reply.map(toInteger)
+      return allowed === 1 ? COUNTED : { allowed: false, retryAfterMs: leftMs }
     },
   }
 }
