@@ -121,6 +121,12 @@ const fileSchema = z.strictObject({
   limits: limitsSchema.prefault({}).describe('What one caller, message or session may use up.'),
   ...policyShape,
   audit: auditSchema,
+  metrics: z
+    .strictObject({
+      enabled: flag(true, 'false counts nothing, and there is no /metrics. A change takes a restart.'),
+    })
+    .prefault({})
+    .describe('GET /metrics, for Prometheus: callers with the role metrics or admin in the default tenant.'),
   log: z
     .strictObject({
       level: z
@@ -147,7 +153,7 @@ export function checkShape(value: unknown): { readonly config: Config } | { read
 }
 
 const sections = new Set(
-  'auth keys oidc scopes servers limits log audit export witnesses rateLimit ipFilter toolGuard trustedProxies allowedHosts allowedOrigins roles tags args env headers tools'.split(
+  'auth keys oidc scopes servers limits log audit metrics export witnesses rateLimit ipFilter toolGuard trustedProxies allowedHosts allowedOrigins roles tags args env headers tools'.split(
     ' ',
   ),
 )
