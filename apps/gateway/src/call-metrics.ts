@@ -34,6 +34,7 @@ const MAX_TOOLS = 2000
 const MAX_TOOLS_PER_SERVER = 500
 /** Names of one server that are remembered until they are called. */
 const MAX_LISTED = 10_000
+/** A longer name is `other`. */
 const MAX_NAME = 256
 const OTHER = 'other'
 
@@ -81,7 +82,7 @@ export function createCallMetrics(): CallMetrics {
     const known = rows.tools.get(name)
     if (known !== undefined) return known
     if (!rows.listed.has(name) || rows.tools.size >= MAX_TOOLS_PER_SERVER || tools >= MAX_TOOLS) return undefined
-    const row = createRow(nameWithoutSecrets(name.slice(0, MAX_NAME).toWellFormed()))
+    const row = createRow(nameWithoutSecrets(name.toWellFormed()))
     rows.tools.set(name, row)
     tools += 1
     return row
@@ -108,6 +109,7 @@ export function createCallMetrics(): CallMetrics {
     listed(server, names) {
       const { listed } = rowsOf(server)
       for (const name of names) {
+        if (name.length > MAX_NAME) continue
         if (listed.size >= MAX_LISTED) listed.clear()
         listed.add(name)
       }

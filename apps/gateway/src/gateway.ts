@@ -42,7 +42,7 @@ export type GatewayOptions = {
 export type RunningGateway = AsyncDisposable & {
   readonly url: string
   readonly port: number
-  /** Takes over a new configuration. Calls under way end as they began; `host`, `port`, `limits` and `audit` need a restart. */
+  /** Takes over a new configuration. Calls under way end as they began; what {@link NEEDS_RESTART} names waits for a restart. */
   reload(config: Config): Promise<void>
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>

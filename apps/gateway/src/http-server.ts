@@ -133,8 +133,7 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
       return rawBody
     }
     const listener = getRequestListener(
-      (request) =>
-        app.fetch(request, { requestId, address, body, authenticate: () => authenticate(req, body), onRoute }),
+      (request) => app.fetch(request, { requestId, address, body, authenticate: () => authenticate(req, body), refused: (error) => refused(error, req), onRoute }), // prettier-ignore
       { overrideGlobalObjects: false },
     )
     await listener(req, res)

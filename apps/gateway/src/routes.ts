@@ -24,6 +24,8 @@ export type RestVariables = {
   /** @throws WireError when there is more of it than may be */
   readonly body: () => Promise<Buffer>
   readonly authenticate: () => Caller | Promise<Caller>
+  /** Throws it again, and tells who keeps count of refused logins. */
+  readonly refused: (error: unknown) => never
   /** Told the route that the request is for. */
   readonly onRoute: (path: string | undefined) => void
 }

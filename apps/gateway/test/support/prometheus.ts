@@ -35,7 +35,7 @@ export function parsePrometheus(text: string): ReadonlyMap<string, Family> {
       const sample = parseSample(line)
       if (current === undefined || familyOf(sample.name, current.family.type) !== current.name)
         throw new Error(`not below its TYPE: ${line}`)
-      const key = JSON.stringify([sample.name, Object.entries(sample.labels).toSorted()])
+      const key = sample.name + keyOf(sample.labels)
       if (seen.has(key)) throw new Error(`twice: ${line}`)
       seen.add(key)
       current.family.samples.push(sample)
@@ -59,13 +59,19 @@ function parseSample(line: string): Sample {
   return { name, labels, value: Number(value.replace('Inf', 'Infinity')) }
 }
 
+/** The same for the same labels, in whichever order. */
+function keyOf(labels: Sample['labels']): string {
+  const texts = Object.entries(labels).map((entry) => JSON.stringify(entry))
+  return texts.toSorted().join()
+}
+
 function familyOf(name: string, type: string): string {
   return type === 'histogram' ? name.replace(/_(?:bucket|sum|count)$/, '') : name
 }
 
 /** Buckets grow, and the last one has as many as there are. */
 function checkHistogram(name: string, samples: readonly Sample[]): void {
-  const bySeries = Map.groupBy(samples, ({ labels: { le: _, ...labels } }) => JSON.stringify(labels))
+  const bySeries = Map.groupBy(samples, ({ labels }) => keyOf({ ...labels, le: '' }))
   for (const [labels, series] of bySeries) {
     const buckets = series.filter((sample) => sample.name === `${name}_bucket`)
     const bounds = buckets.map(({ labels }) => Number(labels['le']?.replace('+Inf', 'Infinity')))
