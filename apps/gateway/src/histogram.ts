@@ -20,3 +20,13 @@ export function observe(histogram: Histogram, ms: number): void {
     return
   }
 }
+
+export function addUp(histograms: readonly Histogram[]): Histogram {
+  const sum = createHistogram()
+  for (const { count, sumMs, buckets } of histograms) {
+    sum.count += count
+    sum.sumMs += sumMs
+    for (const [at, value] of buckets.entries()) sum.buckets[at] = (sum.buckets[at] as number) + value
+  }
+  return sum
+}
