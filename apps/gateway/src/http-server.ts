@@ -116,12 +116,8 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
     return endpoint.handle(req, res, { caller, address, requestId, principal: principalOf(caller), responseHeaders, clientSession, path, body }) // prettier-ignore
   }
 
-  const onRest = async (
-    req: IncomingMessage,
-    res: ServerResponse,
-    requestId: string,
-    onRoute: RestVariables['onRoute'],
-  ): Promise<void> => {
+  /** @returns the route that it was for */
+  const onRest = async (req: IncomingMessage, res: ServerResponse, requestId: string): Promise<string | undefined> => {
     res.setHeader('x-request-id', requestId)
     const address = enter(req)
     const app = await options.rest()
@@ -132,11 +128,14 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
       Object.assign(req, { rawBody })
       return rawBody
     }
+    let route: string | undefined
+    const onRoute: RestVariables['onRoute'] = (matched) => (route = matched)
     const listener = getRequestListener(
       (request) => app.fetch(request, { requestId, address, body, authenticate: () => authenticate(req, body), refused: (error) => refused(error, req), onRoute }), // prettier-ignore
       { overrideGlobalObjects: false },
     )
     await listener(req, res)
+    return route
   }
 
   const answer = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
@@ -152,7 +151,7 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
         throw new GatewayError('GATEWAY_STOPPING', 'the gateway is stopping')
       options.guard()(req.headers)
       if (isMcp) await mcp(req, res, path, requestId)
-      else await onRest(req, res, requestId, (matched) => (route = matched))
+      else route = await onRest(req, res, requestId)
     } catch (error) {
       refuse(error, req, res, requestId, options)
     } finally {
