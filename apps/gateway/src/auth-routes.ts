@@ -86,7 +86,8 @@ export function addAuthRoutes(app: OpenAPIHono<RestEnv>, { config, wallets }: Au
   app.openapi(routes.verify, async (c) => {
     const { message, signature } = c.get('body')
     const { login, sessions } = signIn()
-    const caller = await login.verify({ message: String(message), signature: String(signature) })
+    const signed = { message: String(message), signature: String(signature) }
+    const caller = await login.verify(signed).catch(c.env.refused)
     const { token, expiresAt } = await sessions.issue(caller)
     return c.json({ token, expiresAt }, 200, NO_STORE)
   })

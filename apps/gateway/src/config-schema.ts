@@ -125,6 +125,12 @@ const fileSchema = z.strictObject({
     .optional()
     .describe('What each tenant may have at most. Without this key, and for what it leaves out, as much as it likes.'),
   audit: auditSchema,
+  metrics: z
+    .strictObject({
+      enabled: flag(true, 'false counts nothing, and there is no /metrics. A change takes a restart.'),
+    })
+    .prefault({})
+    .describe('GET /metrics, for Prometheus: callers with the role metrics or admin in the default tenant.'),
   log: z
     .strictObject({
       level: z
@@ -151,7 +157,7 @@ export function checkShape(value: unknown): { readonly config: Config } | { read
 }
 
 const sections = new Set(
-  'auth keys oidc scopes servers limits log quotas audit export witnesses rateLimit ipFilter toolGuard trustedProxies allowedHosts allowedOrigins roles tags args env headers tools'.split(
+  'auth keys oidc scopes servers limits log quotas audit metrics export witnesses rateLimit ipFilter toolGuard trustedProxies allowedHosts allowedOrigins roles tags args env headers tools'.split(
     ' ',
   ),
 )

@@ -136,6 +136,8 @@ export type Config = {
     readonly witnesses: readonly { readonly url: string; readonly key: string }[]
     readonly export: readonly ExportConfig[]
   }
+  /** Whether `GET /metrics` is there, and anything counted for it. */
+  readonly metrics: { readonly enabled: boolean }
   readonly log: { readonly level: LogLevel }
 } & PolicySections
 

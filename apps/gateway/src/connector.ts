@@ -1,10 +1,14 @@
 /** Opens connections to one server, as its configuration says now. */
 import {
   isAboutCredentials,
+  isObject,
+  mapExchange,
   openConnection,
   type ClientInfo,
   type Connection,
   type JsonObject,
+  type JsonRpcResponse,
+  type Upstream,
 } from '@mcp-gateway/wire'
 import type { Config, ServerConfig } from './config.ts'
 import type { Asker } from './context.ts'
@@ -23,9 +27,14 @@ export type ConnectorOptions = {
   readonly environment: Readonly<Record<string, string>>
   readonly clientInfo: ClientInfo
   readonly log: Logger
+  readonly onTools?: OnTools | undefined
 }
 
-export function createConnector({ config, tokens, limits, environment, clientInfo, log }: ConnectorOptions): Connector {
+/** Told the names in each list of tools that a server gives, whoever asked for it. */
+export type OnTools = (server: string, names: readonly string[]) => void
+
+export function createConnector(options: ConnectorOptions): Connector {
+  const { config, tokens, limits, environment, clientInfo, log, onTools } = options
   const connect = async (
     attribution: 'newest' | 'sole',
     asker: Asker,
@@ -50,7 +59,7 @@ export function createConnector({ config, tokens, limits, environment, clientInf
             onDiagnostic: (text) => log.debug({ text }, 'server diagnostic'),
           })
           ended = upstream.closed
-          return upstream
+          return onTools === undefined ? upstream : watched(upstream, (names) => onTools(current.id, names))
         },
         { clientInfo, signal, probe, initialize },
       )
@@ -68,4 +77,20 @@ export function createConnector({ config, tokens, limits, environment, clientInf
     }
   }
   return (attribution, asker, initialize) => connect(attribution, asker, initialize, initialize === undefined)
+}
+
+function watched(upstream: Upstream, onNames: (names: readonly string[]) => void): Upstream {
+  const look = (response: JsonRpcResponse): JsonRpcResponse => {
+    const { tools } = isObject(response.result) ? response.result : {}
+    const names = Array.isArray(tools) ? tools.map((tool) => (isObject(tool) ? tool['name'] : undefined)) : []
+    onNames(names.filter((name) => typeof name === 'string'))
+    return response
+  }
+  return {
+    ...upstream,
+    request(message, options) {
+      const exchange = upstream.request(message, options)
+      return message.method === 'tools/list' ? mapExchange(exchange, (said) => said, look) : exchange
+    },
+  }
 }

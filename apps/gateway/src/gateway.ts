@@ -1,5 +1,6 @@
 /** Builds the parts from the configuration and holds them together. The only file that knows every package. */
 import { readFileSync } from 'node:fs'
+import type { Server as NodeServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AuthError, challengeFor, type Caller } from '@mcp-gateway/auth'
@@ -11,9 +12,10 @@ import { openEnablementStore } from './enablement-store.ts'
 import { createGuard } from './guard.ts'
 import { createHttpServer } from './http-server.ts'
 import { mainFileOf } from './ledger-store.ts'
-import { openTenantLedgers } from './ledger-tenants.ts'
+import { openTenantLedgers, type TenantLedgers, type TenantLedgersOptions } from './ledger-tenants.ts'
 import { createLedgerReports } from './ledger-reports.ts'
 import { createLogger, type Logger } from './log.ts'
+import { createMetrics } from './metrics.ts'
 import { createAuthenticationOpener, resourcesOf } from './open-authentication.ts'
 import { createAuthorityOpener } from './open-authority.ts'
 import { ownBackend } from './own-backend.ts'
@@ -41,7 +43,7 @@ export type GatewayOptions = {
 export type RunningGateway = AsyncDisposable & {
   readonly url: string
   readonly port: number
-  /** Takes over a new configuration. Calls under way end as they began; `host`, `port`, `limits` and `audit` need a restart. */
+  /** Takes over a new configuration. Calls under way end as they began; what {@link NEEDS_RESTART} names waits for a restart. */
   reload(config: Config): Promise<void>
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -49,11 +51,14 @@ export type RunningGateway = AsyncDisposable & {
 
 /** How long calls in flight may take to end when the gateway stops. */
 const DRAIN_MS = 5000
-const NEEDS_RESTART = ['host', 'port', 'limits', 'audit', 'tls'] as const
+const NEEDS_RESTART = ['host', 'port', 'limits', 'audit', 'metrics', 'tls'] as const
 
 /** Listens when it resolves. Servers are started by their first use. Rejects with the system's error when the port is taken. */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   let { config } = options
+  // When something fails, what was opened before it is closed again.
+  await using opened = new AsyncDisposableStack()
+  const tls = tlsOf(config)
   const logger = options.logger ?? createLogger(config.log.level)
   const version = options.version ?? '0.0.0'
   const clientInfo = { name: 'mcp-gateway', version }
@@ -62,37 +67,29 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const toolsOf = async (caller: Caller, id: string) =>
     (await table.server(caller.tenantId, id)?.list('tools', { principal: OWN_ID, caller, capabilities: {} }))?.items ??
     []
-  const authorities = createAuthorityOpener({ database, toolsOf, logger })
+  const authorities = opened.use(createAuthorityOpener({ database, toolsOf, logger }))
   // The table needs the pipeline, the pipeline the log, and the log asks the table which server answered.
   const server = (tenantId: string, id: string) => table.server(tenantId, id)
-  // A log in memory would only grow, and prove nothing after a restart: it is kept when somebody asks for `:memory:` by name.
-  const isRecorded = options.database !== undefined || config.audit.path !== undefined
-  if (config.audit.enabled && !isRecorded) logger.warn('no database was given: calls are not recorded')
   const redactor = () => pipeline.authority.redactor
-  const audit = isRecorded
-    ? await openTenantLedgers({
-        config,
-        mainFile: mainFileOf(database, config.audit.path),
-        version,
-        server,
-        redactor,
-        maxStorageMb: (tenantId) => quotaOf(config.quotas, tenantId, 'maxStorageMb'),
-        logger,
-      })
-    : undefined
+  const maxStorageMb = (tenantId: string) => quotaOf(config.quotas, tenantId, 'maxStorageMb')
+  const audit = await openAudit(options.database, { config, version, server, redactor, maxStorageMb, logger })
+  opened.defer(async () => await audit?.close())
   if (config.policies === undefined && config.auth.type !== 'none')
     logger.info('no policies are configured: every caller may call every tool')
-  const opener = createAuthenticationOpener({ database, enforceSignatures: options.enforceSignatures === true })
+  const metrics = config.metrics.enabled
+    ? createMetrics(() => ({ servers: table.statuses(), audit: audit?.backlog() }))
+    : undefined
+  const opener = opened.use(createAuthenticationOpener({ database, enforceSignatures: options.enforceSignatures === true })) // prettier-ignore
   let authentication = await opener.open(config)
   const challenge = (error: unknown, path: string): string | undefined => challengeOf(error, path, config)
-  const calls = createRecorder(logger, audit && ((tenantId) => audit.get(tenantId)?.ledger))
+  const calls = createRecorder(logger, audit && ((tenantId) => audit.get(tenantId)?.ledger), metrics?.calls)
   const pipeline: Pipeline = {
     authenticate: authentication.authenticate,
     authority: await authorities.open(config),
     recorder: calls.record,
     ...(audit && { readiness: audit.readiness }),
   }
-  const store = openEnablementStore(database)
+  const store = opened.use(openEnablementStore(database))
   let guard = createGuard(config)
   let stopping = false
 
@@ -102,8 +99,10 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     clientInfo,
     pipeline,
     challenge,
+    onTools: metrics?.calls.listed,
     logger,
   })
+  opened.defer(() => table.close())
   table.apply(config.servers)
   const { servers, tenants } = table
   let ownTools: readonly OwnTool[] = []
@@ -117,6 +116,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   })
   const reports = createLedgerReports(audit?.open)
   ownTools = createOwnTools({ servers, discovery, pipeline, reports, maxDepth: () => config.limits.maxDepth })
+  const ownNames = ownTools.map(({ name }) => name)
+  metrics?.calls.listed(OWN_ID, ownNames)
   const ends = {
     all: createEndpoint(allServersBackend({ discovery, own, clientInfo, pipeline, logger }), config, challenge, logger),
     own: createEndpoint(ownBackend(own, clientInfo, pipeline), config, challenge, logger),
@@ -127,7 +128,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     // Loaded by the first REST request: the gateway listens sooner without it.
     const { createRest } = await import('./routes.ts')
     const auth = { config: () => config, wallets: () => authentication.wallets }
-    return createRest({ servers, isReady: () => !stopping, pipeline, reports, version, auth, challenge, limits: config.limits, logger }) // prettier-ignore
+    return createRest({ servers, isReady: () => !stopping, pipeline, reports, metrics, version, auth, challenge, limits: config.limits, logger }) // prettier-ignore
   }
 
   const http = createHttpServer({
@@ -136,27 +137,22 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     challenge,
     isSigned: (headers) => authentication.isSigned(headers),
     maxBodyBytes: () => config.limits.maxBodyBytes,
-    tls: tlsOf(config),
+    tls,
     origin: () => config.publicUrl ?? url,
     endpoint: (serverId, tenantId) => (serverId === undefined ? ends.all : serverId === OWN_ID ? ends.own : table.endpoint(tenantId, serverId)), // prettier-ignore
     rest: () => (rest ??= openRest()),
     isStopping: () => stopping,
-    ...(audit && { onRefusedLogin: audit.main.onRefusedLogin }),
+    onRefusedLogin(code, address) {
+      metrics?.refused(code)
+      audit?.main.onRefusedLogin(code, address)
+    },
+    metrics: metrics?.http,
     logger,
   })
-  try {
-    await new Promise<void>((resolve, reject) => {
-      http.once('error', reject)
-      http.listen(config.port, config.host, resolve)
-    })
-  } catch (error) {
-    // The log may be another gateway's, which has the port: nothing is said in it.
-    await audit?.close()
-    throw error
-  }
-  // Before anything is awaited: requests come in from here on, and ask for it.
-  const { port } = http.address() as AddressInfo
-  const url = `${config.tls === undefined ? 'http' : 'https'}://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
+  opened.defer(() => closeHttp(http, [ends.all, ends.own, table]))
+  const port = await listen(http, config)
+  const url = urlOf(config, port)
+  // Not before: the log may be that of the gateway that has the port.
   await audit?.main.started()
   logger.info({ url, servers: table.count() }, 'listening')
 
@@ -172,6 +168,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       port: before.port,
       limits: before.limits,
       audit: before.audit,
+      metrics: before.metrics,
       tls: before.tls,
     }
     pipeline.authority = await authorities.open(config)
@@ -186,18 +183,12 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     if (restart.length > 0) logger.warn({ settings: restart }, 'these settings take effect after a restart')
   }
 
+  const held = opened.move()
   let closing: Promise<void> | undefined
   const close = async (): Promise<void> => {
     stopping = true
     for (const until = Date.now() + DRAIN_MS; calls.inFlight() > 0 && Date.now() < until;) await sleep(20)
-    const closed = new Promise<void>((resolve) => http.close(() => resolve()))
-    await Promise.all([ends.all.close(), ends.own.close(), table.close()])
-    http.closeAllConnections()
-    await closed
-    await audit?.close()
-    store[Symbol.dispose]()
-    authorities[Symbol.dispose]()
-    opener[Symbol.dispose]()
+    await held.disposeAsync()
     logger.info('stopped')
   }
   return {
@@ -207,6 +198,40 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     close: () => (closing ??= close()),
     [Symbol.asyncDispose]: () => (closing ??= close()),
   }
+}
+
+/** Undefined when nothing is recorded. */
+async function openAudit(
+  database: string | undefined,
+  options: Omit<TenantLedgersOptions, 'mainFile'>,
+): Promise<TenantLedgers | undefined> {
+  const { enabled, path } = options.config.audit
+  // A log in memory would only grow, and prove nothing after a restart: it is kept when somebody asks for `:memory:` by name.
+  const isRecorded = database !== undefined || path !== undefined
+  if (enabled && !isRecorded) options.logger.warn('no database was given: calls are not recorded')
+  return isRecorded
+    ? await openTenantLedgers({ ...options, mainFile: mainFileOf(database ?? ':memory:', path) })
+    : undefined
+}
+
+async function listen(http: NodeServer, { host, port }: Config): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    http.once('error', reject)
+    http.listen(port, host, resolve)
+  })
+  return (http.address() as AddressInfo).port
+}
+
+function urlOf({ tls, host }: Config, port: number): string {
+  return `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+/** Streams end when what they are about is closed; only then are connections cut. */
+async function closeHttp(http: NodeServer, parts: readonly { close(): Promise<void> }[]): Promise<void> {
+  const closed = new Promise<void>((resolve) => http.close(() => resolve()))
+  await Promise.all(parts.map((part) => part.close()))
+  http.closeAllConnections()
+  await closed
 }
 
 /** Undefined when other credentials would not help. */

@@ -10,10 +10,11 @@ import { errorResponse, readBody, type HttpEndpoint } from '@mcp-gateway/wire'
 import { principalOf, type CallContext } from './context.ts'
 import { GatewayError } from './errors.ts'
 import type { Guard } from './guard.ts'
+import type { HttpMetrics } from './http-metrics.ts'
 import type { Logger } from './log.ts'
 import { onRequest, type Pipeline } from './pipeline.ts'
 import { describeFailure } from './replies.ts'
-import type { Rest } from './routes.ts'
+import type { Rest, RestVariables } from './routes.ts'
 
 export type HttpServerOptions = {
   /** Read for every request: a new configuration may bring another. */
@@ -33,6 +34,7 @@ export type HttpServerOptions = {
   readonly rest: () => Promise<Rest>
   readonly isStopping: () => boolean
   readonly onRefusedLogin?: (code: string, address: string | undefined) => void
+  readonly metrics?: HttpMetrics | undefined
   readonly logger: Logger
 }
 
@@ -47,6 +49,7 @@ type Remembered = {
 const REMEMBER_MS = 1000
 
 const SINGLE_SERVER = '/mcp/server/'
+const SINGLE_ROUTE = '/mcp/server/:id'
 const REQUEST_ID = /^[\w.:-]{1,128}$/
 
 export function createHttpServer(options: HttpServerOptions): NodeServer {
@@ -124,7 +127,8 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
     return endpoint.handle(req, res, { caller, address, requestId, principal: principalOf(caller), responseHeaders, clientSession, path, body }) // prettier-ignore
   }
 
-  const onRest = async (req: IncomingMessage, res: ServerResponse, requestId: string): Promise<void> => {
+  /** @returns the route that it was for */
+  const onRest = async (req: IncomingMessage, res: ServerResponse, requestId: string): Promise<string | undefined> => {
     res.setHeader('x-request-id', requestId)
     const address = enter(req)
     const app = await options.rest()
@@ -135,26 +139,34 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
       Object.assign(req, { rawBody })
       return rawBody
     }
+    let route: string | undefined
+    const onRoute: RestVariables['onRoute'] = (matched) => (route = matched)
     const listener = getRequestListener(
-      (request) => app.fetch(request, { requestId, address, body, authenticate: () => authenticate(req, body) }),
+      (request) => app.fetch(request, { requestId, address, body, authenticate: () => authenticate(req, body), refused: (error) => refused(error, req), onRoute }), // prettier-ignore
       { overrideGlobalObjects: false },
     )
     await listener(req, res)
+    return route
   }
 
   const answer = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
     const given = req.headers['x-request-id']
     const requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+    const path = pathOf(req.url ?? '/')
+    const isMcp = path === '/mcp' || path.startsWith(SINGLE_SERVER)
+    const begunAt = options.metrics?.begun()
+    let route = isMcp ? (path === '/mcp' ? path : SINGLE_ROUTE) : undefined
     try {
       // A session may still answer its servers' questions, so that what runs can end.
       if (options.isStopping() && req.headers['mcp-session-id'] === undefined)
         throw new GatewayError('GATEWAY_STOPPING', 'the gateway is stopping')
       options.guard()(req.headers)
-      const path = pathOf(req.url ?? '/')
-      if (path === '/mcp' || path.startsWith(SINGLE_SERVER)) await mcp(req, res, path, requestId)
-      else await onRest(req, res, requestId)
+      if (isMcp) await mcp(req, res, path, requestId)
+      else route = await onRest(req, res, requestId)
     } catch (error) {
       refuse(error, req, res, requestId, options)
+    } finally {
+      if (begunAt !== undefined) options.metrics?.ended(req, res, route, begunAt)
     }
   }
 

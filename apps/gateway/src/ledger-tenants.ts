@@ -9,6 +9,7 @@ import { GatewayError } from './errors.ts'
 import { createLedgerMeta, openMeta, type LedgerMeta, type OpenedMeta } from './ledger-meta.ts'
 import { auditFileOf, metaFileOf, openLedgerLog, tenantFolder, type OpenedLog } from './ledger-store.ts'
 import type { Logger } from './log.ts'
+import type { Backlog } from './metrics.ts'
 import { openGatewayLedger, type GatewayLedger, type GatewayLedgerOptions } from './ledger-open.ts'
 
 export type TenantLedgers = {
@@ -20,6 +21,8 @@ export type TenantLedgers = {
   open(tenantId: string): Promise<GatewayLedger>
   /** Undefined while calls of this tenant can be recorded. Otherwise rejects, or resolves when they can. */
   readiness(tenantId: string): Promise<void> | undefined
+  /** Of all tenants. */
+  readonly backlog: () => Backlog
   close(): Promise<void>
 }
 
@@ -82,6 +85,11 @@ export async function openTenantLedgers(options: TenantLedgersOptions): Promise<
       const known = ready.get(tenantId)
       if (known !== undefined) return known.readiness()
       return open(tenantId).then((opened) => opened.readiness())
+    },
+    backlog() {
+      const all = Array.from(ready.values(), ({ ledger }) => ledger.backlog())
+      const sum = (key: keyof Backlog): number => all.reduce((total, one) => total + one[key], 0)
+      return { waiting: sum('waiting'), lost: sum('lost') }
     },
     async close() {
       await Promise.allSettled(opening.values())

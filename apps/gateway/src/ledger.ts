@@ -8,6 +8,7 @@ import { GatewayError } from './errors.ts'
 import type { BodyRules } from './ledger-body.ts'
 import { callEntry, type CallEnd, type ServerIdentity } from './ledger-entry.ts'
 import type { Logger } from './log.ts'
+import type { Backlog } from './metrics.ts'
 import type { Call } from './pipeline.ts'
 
 export type AuditConfig = BodyRules & {
@@ -27,6 +28,7 @@ export type Ledger = AsyncDisposable & {
   note(input: EntryInput): Promise<void>
   /** Undefined while all is well. Otherwise whether calls may run again: in `closed` nothing runs that can't be recorded. */
   readiness(): Promise<void> | undefined
+  readonly backlog: () => Backlog
 }
 
 export type LedgerOptions = {
@@ -45,6 +47,7 @@ const GATHER_MS = 10
 export function createLedger({ log, store, config, identify, logger }: LedgerOptions): Ledger {
   /** Entries that could not be written since the last one that was. */
   let lost = 0
+  let lostEver = 0
   let recovering: Promise<void> | undefined
 
   const write = async (input: EntryInput): Promise<void> => {
@@ -52,6 +55,7 @@ export function createLedger({ log, store, config, identify, logger }: LedgerOpt
       await log.append(input)
     } catch (error) {
       lost += 1
+      lostEver += 1
       logger.error({ type: input.type, error: String(error) }, 'not in the audit log')
       throw error
     }
@@ -118,6 +122,7 @@ export function createLedger({ log, store, config, identify, logger }: LedgerOpt
         if (config.onFailure === 'closed') throw unavailable(error)
       })
     },
+    backlog: () => ({ waiting: log.outstanding() + gathered.length, lost: lostEver }),
     async [Symbol.asyncDispose]() {
       flush()
       await log[Symbol.asyncDispose]()

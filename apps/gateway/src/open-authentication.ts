@@ -246,9 +246,9 @@ async function openLocal(file: string, closers: (() => void)[]): Promise<Stores>
   const sqlite = await import('@mcp-gateway/auth/stores/sqlite')
   mkdirSync(dirname(file), { recursive: true })
   const database = new DatabaseSync(file, { timeout: 2000 })
+  closers.push(() => database.close())
   // A nonce that is used up must be so after a power cut, too.
   database.exec('pragma journal_mode=wal; pragma synchronous=full')
-  closers.push(() => database.close())
   return {
     replay: sqlite.createSqliteReplayStore({ database }),
     tokens: sqlite.createSqliteWalletTokenStore({ database }),

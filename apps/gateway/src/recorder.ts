@@ -5,6 +5,7 @@
 import { performance } from 'node:perf_hooks'
 import { PolicyError } from '@mcp-gateway/policy'
 import { WireError, type JsonRpcResponse } from '@mcp-gateway/wire'
+import type { CallMetrics } from './call-metrics.ts'
 import { nameWithoutSecrets } from './foreign-text.ts'
 import type { Grant } from './grant.ts'
 import { isToolError, type CallEnd, type CallStatus } from './ledger-entry.ts'
@@ -26,7 +27,11 @@ export type Recorder = (call: Call) => CallRecord
 
 export type CallRecorder = { readonly record: Recorder; readonly inFlight: () => number }
 
-export function createRecorder(logger: Logger, ledgerOf?: (tenantId: string) => Ledger | undefined): CallRecorder {
+export function createRecorder(
+  logger: Logger,
+  ledgerOf?: (tenantId: string) => Ledger | undefined,
+  metrics?: CallMetrics,
+): CallRecorder {
   let inFlight = 0
   const record: Recorder = (call) => {
     // A subscription has no end of its own: nobody waits for it when the gateway stops.
@@ -69,6 +74,7 @@ export function createRecorder(logger: Logger, ledgerOf?: (tenantId: string) => 
       [Symbol.dispose]() {
         inFlight -= counts
         if (!isEntered && !UNRECORDED.has(outcome.code)) ledgerOf?.(call.caller.tenantId)?.closeAbandoned(call, endOf())
+        metrics?.ended(call, grant?.message, outcome.status, outcome.code, performance.now() - from)
         const level = outcome === SERVED ? 'debug' : 'info'
         if (!logger.isLevelEnabled(level)) return
         const { message, caller, requestId, server } = call

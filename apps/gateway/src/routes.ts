@@ -7,6 +7,8 @@ import { GatewayError } from './errors.ts'
 import type { Logger } from './log.ts'
 import type { LedgerReports } from './ledger-reports.ts'
 import { addLedgerRoutes } from './ledger-routes.ts'
+import { addMetricsRoute, tellRoute } from './metrics-routes.ts'
+import type { Metrics } from './metrics.ts'
 import { addAuthRoutes, PUBLIC_PATHS, type AuthRoutesOptions } from './auth-routes.ts'
 import { principalOf } from './context.ts'
 import type { Challenge } from './server-table.ts'
@@ -22,6 +24,10 @@ export type RestVariables = {
   /** @throws WireError when there is more of it than may be */
   readonly body: () => Promise<Buffer>
   readonly authenticate: () => Caller | Promise<Caller>
+  /** Throws it again, and tells who keeps count of refused logins. */
+  readonly refused: (error: unknown) => never
+  /** Told the route that the request is for. */
+  readonly onRoute: (path: string | undefined) => void
 }
 export type RestEnv = { Bindings: RestVariables; Variables: { readonly body: JsonObject; readonly caller: Caller } }
 
@@ -30,6 +36,8 @@ export type RestOptions = {
   readonly isReady: () => boolean
   readonly pipeline: Pipeline
   readonly reports: LedgerReports
+  /** Undefined when nothing is counted: there is no such route then. */
+  readonly metrics: Metrics | undefined
   readonly version: string
   readonly auth: AuthRoutesOptions
   readonly challenge: Challenge
@@ -157,6 +165,7 @@ export function createRest(options: RestOptions): Rest {
   }
 
   const { maxDepth } = options.limits
+  app.use(tellRoute)
   app.use('/api/*', async (c, next) => {
     if (!PUBLIC_PATHS.has(c.req.path)) c.set('caller', await c.env.authenticate())
     await next()
@@ -219,6 +228,7 @@ export function createRest(options: RestOptions): Rest {
   })
 
   addLedgerRoutes(app, options.reports)
+  if (options.metrics !== undefined) addMetricsRoute(app, options.metrics)
   addAuthRoutes(app, options.auth)
 
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' })

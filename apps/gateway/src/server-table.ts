@@ -3,11 +3,13 @@ import { DEFAULT_TENANT } from '@mcp-gateway/auth'
 import { createHttpEndpoint, createStateSealer, type Backend, type ClientInfo, type HttpEndpoint } from '@mcp-gateway/wire' // prettier-ignore
 import type { Config, ServerConfig } from './config.ts'
 import { errorText } from './connection-pool.ts'
+import type { OnTools } from './connector.ts'
 import type { CallContext } from './context.ts'
 import type { Logger } from './log.ts'
 import type { Pipeline } from './pipeline.ts'
 import { describeFailure } from './replies.ts'
 import { createServer, type Server } from './server.ts'
+import type { ServerStatus } from './supervisor.ts'
 import { singleServerBackend } from './single-server.ts'
 
 export type ServerTable = {
@@ -18,6 +20,8 @@ export type ServerTable = {
   readonly tenants: () => readonly string[]
   /** Of all tenants. */
   readonly count: () => number
+  /** Of all tenants. */
+  readonly statuses: () => readonly ServerStatus[]
   /** Adds, changes and removes servers. Calls under way end where they began. */
   apply(servers: readonly ServerConfig[]): { added: string[]; changed: string[]; removed: string[] }
   close(): Promise<void>
@@ -29,6 +33,7 @@ export type ServerTableOptions = {
   readonly clientInfo: ClientInfo
   readonly pipeline: Pipeline
   readonly challenge: Challenge
+  readonly onTools?: OnTools | undefined
   readonly logger: Logger
 }
 
@@ -68,6 +73,7 @@ export function createServerTable(options: ServerTableOptions): ServerTable {
     endpoint: (tenantId, serverId) => rows.get(keyOf(tenantId, serverId))?.endpoint,
     tenants: () => [...byTenant.keys()],
     count: () => rows.size,
+    statuses: () => Array.from(rows.values(), ({ server }) => server.state().status),
     apply(configs) {
       const next = new Map<string, Row>()
       const report = { added: [] as string[], changed: [] as string[], removed: [] as string[] }

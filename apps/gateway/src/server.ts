@@ -31,7 +31,7 @@ import { connectionKey, createConnectionPool, type Pooled } from './connection-p
 import { askerOf, type Asker } from './context.ts'
 import type { ListKind, ServerList } from './list-cache.ts'
 import type { Logger } from './log.ts'
-import { createConnector } from './connector.ts'
+import { createConnector, type OnTools } from './connector.ts'
 import { retryOnce } from './retry.ts'
 import { openServerSession, type ServerSession } from './server-session.ts'
 import { createSupervisor, type ServerStatus } from './supervisor.ts'
@@ -73,6 +73,7 @@ export type ServerOptions = {
   readonly clientInfo: ClientInfo
   readonly sealer: StateSealer
   readonly logger: Logger
+  readonly onTools?: OnTools | undefined
 }
 
 /** What everybody without capabilities of their own shares. */

@@ -63,6 +63,7 @@ describe('parseConfig', () => {
         witnesses: [],
         export: [],
       },
+      metrics: { enabled: true },
       log: { level: 'info' },
     })
   })
