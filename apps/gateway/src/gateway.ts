@@ -162,17 +162,12 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const reload = async (next: Config): Promise<void> => {
     const restart = NEEDS_RESTART.filter((key) => JSON.stringify(next[key]) !== JSON.stringify(config[key]))
     const before = config
-    config = {
-      ...next,
-      host: before.host,
-      port: before.port,
-      limits: before.limits,
-      audit: before.audit,
-      metrics: before.metrics,
-      tls: before.tls,
-    }
-    pipeline.authority = await authorities.open(config)
-    authentication = await opener.open(config)
+    const wanted: Config = { ...next, ...Object.fromEntries(NEEDS_RESTART.map((key) => [key, before[key]])) }
+    // All of it or, when a part can't be opened, nothing.
+    const authority = await authorities.open(wanted)
+    authentication = await opener.open(wanted)
+    config = wanted
+    pipeline.authority = authority
     pipeline.authenticate = authentication.authenticate
     guard = createGuard(config)
     logger.level = config.log.level

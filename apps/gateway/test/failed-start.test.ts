@@ -5,7 +5,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { entriesIn, folder } from './ledger-support.ts'
-import { echoServer, gatewayWith, KEYS } from './support.ts'
+import { parseConfig } from '@mcp-gateway/gateway'
+import { echoServer, gatewayWith, KEYS, modern, send } from './support.ts'
 
 const FDS = '/proc/self/fd'
 /** Files of this process that are open below a folder. */
@@ -50,6 +51,18 @@ it.skipIf(process.platform !== 'linux').for(rows)('%s: nothing is left open', as
   const config = breakIt(place.path)
   await expect(gatewayWith({ servers: [echoServer('one')], ...config }, place.database)).rejects.toThrow(message)
   expect(openBelow(place.path)).toEqual([])
+})
+
+it('a reload that fails changes nothing', async () => {
+  using place = folder()
+  await using gateway = await gatewayWith({ servers: [echoServer('one')], auth: KEYS }, place.database)
+  mkdirSync(join(place.path, 'session.key'))
+  const policies = [{ id: 'nobody', roles: ['all'], rules: [{ server: '*', tool: '*', action: 'deny' }] }]
+  const next = { ...withWallets, servers: [echoServer('two')], policies, port: 0, log: { level: 'silent' } }
+  await expect(gateway.reload(parseConfig(JSON.stringify(next), { env: {} }))).rejects.toThrow(/EISDIR/)
+  const called = await send(gateway, '/mcp/server/one', modern('tools/call', { name: 'echo' }))
+  expect(called.json()).toMatchObject({ result: { content: [{ type: 'text' }] } })
+  expect((await send(gateway, '/mcp/server/two', modern('tools/list'))).status).toBe(404)
 })
 
 it.skipIf(process.platform !== 'linux')(
