@@ -38,30 +38,14 @@ export function pass(sent: JsonRpcRequest): Grant {
 
 type Cutters = { readonly arguments: CallRedactor | undefined; readonly results: CallRedactor | undefined }
 
-/** (server, tool) whose redactors are remembered. */
-const MAX_REMEMBERED = 10_000
-
 /** Which redactors are about a call; `named` are those that the deciding rule asks for. */
 export function createCutters(redactor: Redactor): (target: ToolCall, named: readonly string[]) => Cutters {
-  const remembered = new Map<string, Cutters>()
-  const find = ({ server, tool }: ToolCall, named: readonly string[]): Cutters => {
+  return ({ server, tool }, named) => {
     const active = (passage: 'arguments' | 'results'): CallRedactor | undefined => {
       const found = redactor.forCall(server, tool, passage, named)
       return found.isActive ? found : undefined
     }
     return { arguments: active('arguments'), results: active('results') }
-  }
-  return (target, named) => {
-    if (named.length > 0) return find(target, named)
-    // No id of a server has a slash.
-    const key = `${target.server}/${target.tool}`
-    let cutters = remembered.get(key)
-    if (cutters === undefined) {
-      cutters = find(target, named)
-      if (remembered.size >= MAX_REMEMBERED) remembered.clear()
-      remembered.set(key, cutters)
-    }
-    return cutters
   }
 }
 

@@ -60,8 +60,6 @@ function redacted(
   if (!rules.isActive) return text
   try {
     if (max === undefined) {
-      // What most calls say holds nothing, and is told by a look at the text: 0.5 µs instead of 2 for 80 bytes.
-      if (rules.isClean(text)) return text
       const rest = rules.value(value).value
       return rest === value ? text : JSON.stringify(rest)
     }

@@ -50,15 +50,13 @@ export function createLedger({ log, store, config, identify, logger }: LedgerOpt
   let lostEver = 0
   let recovering: Promise<void> | undefined
 
-  const write = async (input: EntryInput): Promise<void> => {
-    try {
-      await log.append(input)
-    } catch (error) {
-      lost += 1
-      lostEver += 1
-      logger.error({ type: input.type, error: String(error) }, 'not in the audit log')
-      throw error
-    }
+  const missed = ({ type }: EntryInput, error: unknown): void => {
+    lost += 1
+    lostEver += 1
+    logger.error({ type, error: String(error) }, 'not in the audit log')
+  }
+  const note = async (input: EntryInput): Promise<void> => {
+    await log.append(input).catch((error: unknown) => missed(input, error))
   }
 
   /** The gap is part of the history: how many entries are missing is the first thing written when writing works again. */
@@ -82,8 +80,7 @@ export function createLedger({ log, store, config, identify, logger }: LedgerOpt
     timer = undefined
     const inputs = gathered
     gathered = []
-    // `write` has logged and counted what fails.
-    for (const input of inputs) write(input).catch(() => undefined)
+    for (const input of inputs) void note(input)
   }
   const gather = (input: EntryInput): void => {
     gathered.push(input)
@@ -91,16 +88,13 @@ export function createLedger({ log, store, config, identify, logger }: LedgerOpt
   }
 
   const commit = async (call: Call, end: CallEnd): Promise<void> => {
+    const input = entryOf(call, end)
     try {
-      await write(entryOf(call, end))
+      await log.append(input)
     } catch (error) {
+      missed(input, error)
       if (config.onFailure === 'closed') throw unavailable(error)
     }
-  }
-
-  const note = async (input: EntryInput): Promise<void> => {
-    // `write` has logged it.
-    await write(input).catch(() => undefined)
   }
 
   return {

@@ -1,6 +1,7 @@
 /** Which limits are about a call, and the key under which each counts it. */
 import { hash } from 'node:crypto'
 import { compileGlobs } from '../glob.ts'
+import { createPairCache, type PairCache } from '../pair-cache.ts'
 import type { Subject, ToolCall } from '../subject.ts'
 import { intervalOf } from './gcra.ts'
 import type { Dimension, Limit, Rate } from './limit.ts'
@@ -16,8 +17,9 @@ export type AppliedLimit = {
   readonly policy: string
 }
 
-/** (server, tool) whose limits are remembered. */
+/** (server, tool) whose limits are remembered, and of one subject those with their keys. */
 const MAX_REMEMBERED = 20_000
+const MAX_OF_SUBJECT = 1000
 /** A longer key is replaced by its digest. */
 const MAX_KEY_CHARS = 512
 
@@ -34,19 +36,19 @@ export function createLimitFinder(
   limits: readonly Limit[],
 ): (subject: Subject, call: ToolCall, named: readonly string[]) => readonly AppliedLimit[] {
   const compiled = limits.map(compile)
-  const remembered = new Map<string, readonly Compiled[]>()
+  const remembered = createPairCache<readonly Compiled[]>(MAX_REMEMBERED)
+  const ofSubjects = new WeakMap<Subject, PairCache<readonly AppliedLimit[]>>()
+  const knowsAddresses = limits.some(({ per }) => per.includes('address'))
 
   const about = (server: string, tool: string): readonly Compiled[] => {
-    const key = `${server.length}:${server}${tool}`
-    let found = remembered.get(key)
+    let found = remembered.get(server, tool)
     if (found === undefined) {
       found = compiled.filter(({ isAbout }) => isAbout(server, tool))
-      if (remembered.size >= MAX_REMEMBERED) remembered.clear()
-      if (key.length <= MAX_KEY_CHARS) remembered.set(key, found)
+      remembered.set(server, tool, found)
     }
     return found
   }
-  return (subject, call, named) => {
+  const find = (subject: Subject, call: ToolCall, named: readonly string[]): readonly AppliedLimit[] => {
     const applied: AppliedLimit[] = []
     for (const { limit, hasRole, rates } of about(call.server, call.tool)) {
       if (limit.applies === 'named' && !named.includes(limit.id)) continue
@@ -56,6 +58,17 @@ export function createLimitFinder(
       const key = keyOf(limit, subject, call)
       const { rate, intervalUs, policy = '' } = timed ?? {}
       applied.push({ limit, key, rate, intervalUs, concurrent: limit.concurrent, policy })
+    }
+    return applied
+  }
+  return (subject, call, named) => {
+    if (named.length > 0 || knowsAddresses) return find(subject, call, named)
+    let own = ofSubjects.get(subject)
+    if (own === undefined) ofSubjects.set(subject, (own = createPairCache(MAX_OF_SUBJECT)))
+    let applied = own.get(call.server, call.tool)
+    if (applied === undefined) {
+      applied = find(subject, call, named)
+      own.set(call.server, call.tool, applied)
     }
     return applied
   }

@@ -60,7 +60,8 @@ export type Admission = {
 
 export type Limiter = {
   /**
-   * At once when the store answers at once, as the one in memory does.
+   * At once when the store answers at once, as the one in memory does. Who has other roles, or another tier, is another
+   * subject: what is about one is remembered by the object.
    * @param named limits with `applies: named` that obligations of the decision ask for
    * @throws the signal's reason when it is aborted; what was taken from a bucket by then stays taken
    */
@@ -139,16 +140,17 @@ function conclude(limits: readonly AppliedLimit[], answers: readonly RateAnswer[
   const answer = answers[nearest]
   if (limit === undefined || answer === undefined || answer.allowed) {
     const reason = first === undefined ? 'no limit is about this call' : 'within the limits'
-    return { allowed: true, rule: `limits/${first?.limit.id ?? 'none'}`, reason, headers, degraded, ...nothingHeld }
+    const rule = `limits/${first?.limit.id ?? 'none'}`
+    return { allowed: true, rule, reason, headers, degraded, [Symbol.dispose]: nothingHeld }
   }
   const retryAfterMs = Math.ceil(answer.retryAfterUs / 1000)
   const rule = `limits/${limit.limit.id}`
   const reason = `the limit "${limit.limit.id}" is reached; try again in ${retryAfterMs} ms`
   const error = new PolicyError('POLICY_RATE_LIMITED', reason, { rule, retryAfterMs })
-  return { allowed: false, rule, reason, retryAfterMs, headers, degraded, error, ...nothingHeld }
+  return { allowed: false, rule, reason, retryAfterMs, headers, degraded, error, [Symbol.dispose]: nothingHeld }
 }
 
-const nothingHeld = { [Symbol.dispose]: (): void => {} } as const
+function nothingHeld(): void {}
 
 /** Nobody knows when another call ends; a second is a guess that keeps clients from asking at once. */
 const CONCURRENT_RETRY_MS = 1000
@@ -158,7 +160,16 @@ function refuseConcurrent({ limit }: AppliedLimit, degraded: boolean): Admission
   const reason = `the limit "${limit.id}" of ${limit.concurrent} calls at the same time is reached`
   const error = new PolicyError('POLICY_CONCURRENCY_LIMITED', reason, { rule, retryAfterMs: CONCURRENT_RETRY_MS })
   const headers = { 'Retry-After': '1' }
-  return { allowed: false, rule, reason, retryAfterMs: CONCURRENT_RETRY_MS, headers, degraded, error, ...nothingHeld }
+  return {
+    allowed: false,
+    rule,
+    reason,
+    retryAfterMs: CONCURRENT_RETRY_MS,
+    headers,
+    degraded,
+    error,
+    [Symbol.dispose]: nothingHeld,
+  }
 }
 
 function refuseFailed({ error: cause, retryMs }: StoreFailure): Admission {
@@ -166,7 +177,16 @@ function refuseFailed({ error: cause, retryMs }: StoreFailure): Admission {
   const reason = 'limits cannot be checked at the moment'
   const error = new PolicyError('POLICY_LIMIT_STORE_UNAVAILABLE', reason, { rule, retryAfterMs: retryMs, cause })
   const headers = { 'Retry-After': String(Math.ceil(retryMs / 1000)) }
-  return { allowed: false, rule, reason, retryAfterMs: retryMs, headers, degraded: true, error, ...nothingHeld }
+  return {
+    allowed: false,
+    rule,
+    reason,
+    retryAfterMs: retryMs,
+    headers,
+    degraded: true,
+    error,
+    [Symbol.dispose]: nothingHeld,
+  }
 }
 
 function waveThrough(giveBack: () => void = () => {}): Admission {

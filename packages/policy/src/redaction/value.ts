@@ -6,7 +6,7 @@ import { placeholder, redactText, type Findings, type TextRules } from './text.t
 export type ValueRules = TextRules & { readonly fields: readonly FieldPath[] }
 
 /** What the wire accepts, and more. */
-export const MAX_DEPTH = 256
+const MAX_DEPTH = 256
 /** JSON inside a text, as tools return it; a longer one is redacted as a text. */
 const MAX_NESTED_JSON_CHARS = 4_000_000
 
@@ -45,7 +45,9 @@ export function createValueRedactor(rules: ValueRules): (value: unknown, finding
 
 function walkList(list: readonly unknown[], visit: (key: string, member: unknown) => unknown): readonly unknown[] {
   let changed: unknown[] | undefined
-  for (const [index, member] of list.entries()) {
+  // By index here and below: iterators of entries make an array for each.
+  for (let index = 0; index < list.length; index++) {
+    const member = list[index]
     const redacted = visit(String(index), member)
     if (redacted !== member) changed ??= [...list]
     if (changed !== undefined) changed[index] = redacted
@@ -61,9 +63,11 @@ function walkMembers(
   const names = Object.keys(value)
   // Most have nothing in them: only then nothing is copied.
   let members: (readonly [string, unknown])[] | undefined
-  for (const [index, name] of names.entries()) {
+  for (let index = 0; index < names.length; index++) {
+    const name = names[index] as string
     const member = value[name]
-    const [newName, redacted] = [redactName(name), visit(name, member)]
+    const newName = redactName(name)
+    const redacted = visit(name, member)
     if (newName !== name || redacted !== member) {
       members ??= names.slice(0, index).map((earlier) => [earlier, value[earlier]] as const)
     }
