@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openLog, type SealedEntry } from '@mcp-gateway/audit-chain'
+import { openLog, type EntryInput, type SealedEntry } from '@mcp-gateway/audit-chain'
 import { createSqliteStore, openSqlite } from '@mcp-gateway/audit-chain/stores/sqlite'
 import { openSqliteThread, type SqliteThread } from '@mcp-gateway/audit-chain/stores/sqlite-thread'
 import { call, makeRows, median, ORIGIN, rateOf } from './workload.ts'
@@ -42,7 +42,9 @@ async function appends({ path, thread }: Place, count: number, inFlight: number,
   await using log = openLog({ store: createSqliteStore({ database, ...(thread && { thread }) }), origin: ORIGIN })
   // Its files are open from here on, as those of the bare INSERT are.
   await log.append(call(count, fields))
-  const rate = await rateOf(count, inFlight, (i) => log.append(call(i, fields)))
+  // Made beforehand, as the rows of the bare INSERT are.
+  const calls = Array.from({ length: SAMPLE }, (_, i) => call(i, fields))
+  const rate = await rateOf(count, inFlight, (i) => log.append(calls[i % SAMPLE] as EntryInput))
   await thread?.release(path)
   return rate
 }
