@@ -61,7 +61,10 @@ export type StoredCursor = { readonly follower: string; readonly seq: number }
 export const MAX_READ = 1024
 
 export interface AuditStore {
-  /** How many appends to one log it can work on: while one is being written, the next is made ready. @default 1 */
+  /**
+   * How many appends to one log it can work on: while one is being written, the next is made ready. Entries of the second may
+   * come before those of the first when the first has to be tried again. @default 1
+   */
   readonly maxInFlight?: number
   /**
    * `seal` is pure and quick, and may be called again when the transaction has to be.
