@@ -33,6 +33,7 @@ import {
 import type { AuthConfig, WalletsConfig } from './auth-config.ts'
 import type { Config } from './config.ts'
 import { openKeyUse } from './key-use.ts'
+import { openRedis } from './open-redis.ts'
 import { quotaOf } from './quotas.ts'
 import { withSubjectTokens } from './subject-token.ts'
 import { withTokenQuota } from './token-quota.ts'
@@ -256,13 +257,9 @@ async function openLocal(file: string, closers: (() => void)[]): Promise<Stores>
 }
 
 async function openRedisReplay(url: string, closers: (() => void)[]): Promise<ReplayStore> {
-  const [{ Redis }, { createRedisReplayStore }] = await Promise.all([
-    import('ioredis'),
-    import('@mcp-gateway/auth/stores/redis'),
-  ])
-  const redis = new Redis(url, { enableOfflineQueue: false, maxRetriesPerRequest: 0 })
+  const { createRedisReplayStore } = await import('@mcp-gateway/auth/stores/redis')
   // Whoever could not be checked is told so.
-  redis.on('error', () => undefined)
+  const redis = await openRedis(url, { onError: () => undefined })
   closers.push(() => redis.disconnect())
   return createRedisReplayStore({ send: ([name, ...args]) => redis.call(name, ...args) })
 }

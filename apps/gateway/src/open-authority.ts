@@ -12,6 +12,7 @@ import type { Config } from './config.ts'
 import { createDefinitionGuard } from './definition-guard.ts'
 import type { Logger } from './log.ts'
 import { hasOwnRates, readPolicySections } from './policy-config.ts'
+import { openRedis } from './open-redis.ts'
 import { hasQuota, quotaOf } from './quotas.ts'
 
 export type AuthorityOpener = Disposable & {
@@ -25,8 +26,7 @@ export type AuthorityOpenerOptions = {
   readonly logger: Logger
 }
 
-type LocalStore = { readonly store: LimitStore; close(): void }
-type OpenStore = LocalStore & { readonly url: string | undefined }
+type OpenStore = { readonly store: LimitStore; close(): void }
 
 /** Longer than a call to Redis takes, shorter than anybody waits for one. */
 const REDIS_TIMEOUT_MS = 200
@@ -34,12 +34,12 @@ const REDIS_TIMEOUT_MS = 200
 const BUSY_TIMEOUT_MS = 200
 
 export function createAuthorityOpener({ database, toolsOf, logger }: AuthorityOpenerOptions): AuthorityOpener {
-  let counted: OpenStore | undefined
+  let counted: (OpenStore & { readonly url: string | undefined }) | undefined
 
   const storeOf = async (url: string | undefined): Promise<LimitStore> => {
     if (counted !== undefined && counted.url === url) return counted.store
     counted?.close()
-    counted = url === undefined ? { url, ...openLocal(database, logger) } : await openRedis(url)
+    counted = { url, ...(url === undefined ? openLocal(database, logger) : await openShared(url, logger)) }
     return counted.store
   }
   const limiterOf = async ({ rateLimit, auth, quotas }: Config, file: PolicyFile): Promise<Limiter | undefined> => {
@@ -58,23 +58,6 @@ export function createAuthorityOpener({ database, toolsOf, logger }: AuthorityOp
       },
     })
   }
-  const openRedis = async (url: string): Promise<OpenStore> => {
-    // Loaded by those who use it: the gateway starts sooner without.
-    const [{ Redis }, { createRedisLimitStore }] = await Promise.all([
-      import('ioredis'),
-      import('@mcp-gateway/policy/stores/redis'),
-    ])
-    const redis = new Redis(url, {
-      enableOfflineQueue: false,
-      commandTimeout: REDIS_TIMEOUT_MS,
-      maxRetriesPerRequest: 0,
-    })
-    // The limiter tells of each call that could not be counted.
-    redis.on('error', (error: Error) => logger.debug({ error: error.message }, 'redis'))
-    const store = createRedisLimitStore({ send: ([name, ...args]) => redis.call(name, ...args) })
-    return { url, store, close: () => redis.disconnect() }
-  }
-
   return {
     async open(config) {
       const file = readPolicySections(config)
@@ -90,8 +73,17 @@ export function createAuthorityOpener({ database, toolsOf, logger }: AuthorityOp
   }
 }
 
+async function openShared(url: string, logger: Logger): Promise<OpenStore> {
+  const { createRedisLimitStore } = await import('@mcp-gateway/policy/stores/redis')
+  // The limiter tells of each call that could not be counted.
+  const onError = (error: Error): void => logger.debug({ error: error.message }, 'redis')
+  const redis = await openRedis(url, { onError, commandTimeoutMs: REDIS_TIMEOUT_MS })
+  const store = createRedisLimitStore({ send: ([name, ...args]) => redis.call(name, ...args) })
+  return { store, close: () => redis.disconnect() }
+}
+
 /** The file is opened by the first call that a quota counts. */
-function openLocal(file: string, logger: Logger): LocalStore {
+function openLocal(file: string, logger: Logger): OpenStore {
   if (file === ':memory:') return { store: createMemoryLimitStore(), close: () => undefined }
   let database: DatabaseSync | undefined
   const open = (): DatabaseSync => {
