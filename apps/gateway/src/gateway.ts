@@ -163,11 +163,11 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     const restart = NEEDS_RESTART.filter((key) => JSON.stringify(next[key]) !== JSON.stringify(config[key]))
     const before = config
     const wanted: Config = { ...next, ...Object.fromEntries(NEEDS_RESTART.map((key) => [key, before[key]])) }
-    // All of it or, when a part can't be opened, nothing.
-    const authority = await authorities.open(wanted)
-    authentication = await opener.open(wanted)
+    // All of it or, when a part can't be opened, nothing. The authority last: with it, counts may move to another store.
+    const signedIn = await opener.open(wanted)
+    pipeline.authority = await authorities.open(wanted)
+    authentication = signedIn
     config = wanted
-    pipeline.authority = authority
     pipeline.authenticate = authentication.authenticate
     guard = createGuard(config)
     logger.level = config.log.level

@@ -38,9 +38,11 @@ export function createAuthorityOpener({ database, toolsOf, logger }: AuthorityOp
 
   const storeOf = async (url: string | undefined): Promise<LimitStore> => {
     if (counted !== undefined && counted.url === url) return counted.store
+    const next = url === undefined ? openLocal(database, logger) : await openShared(url, logger)
+    // Calls are counted in the one before until there is another.
     counted?.close()
-    counted = { url, ...(url === undefined ? openLocal(database, logger) : await openShared(url, logger)) }
-    return counted.store
+    counted = { url, ...next }
+    return next.store
   }
   const limiterOf = async ({ rateLimit, auth, quotas }: Config, file: PolicyFile): Promise<Limiter | undefined> => {
     const limits = (rateLimit?.enabled ?? hasOwnRates(auth)) ? (file.limits ?? []) : []

@@ -55,13 +55,16 @@ it.skipIf(process.platform !== 'linux').for(rows)('%s: nothing is left open', as
 
 it('a reload that fails changes nothing', async () => {
   using place = folder()
-  await using gateway = await gatewayWith({ servers: [echoServer('one')], auth: KEYS }, place.database)
+  const quotas = { maxCallsPerDay: 100 }
+  await using gateway = await gatewayWith({ servers: [echoServer('one')], auth: KEYS, quotas }, place.database)
+  const call = () => send(gateway, '/mcp/server/one', modern('tools/call', { name: 'echo' }))
+  await call()
   mkdirSync(join(place.path, 'session.key'))
   const policies = [{ id: 'nobody', roles: ['all'], rules: [{ server: '*', tool: '*', action: 'deny' }] }]
-  const next = { ...withWallets, servers: [echoServer('two')], policies, port: 0, log: { level: 'silent' } }
+  const rateLimit = { enabled: false, redis: 'redis://127.0.0.1:1' }
+  const next = { ...withWallets, servers: [echoServer('two')], policies, quotas, rateLimit, port: 0, log: { level: 'silent' } } // prettier-ignore
   await expect(gateway.reload(parseConfig(JSON.stringify(next), { env: {} }))).rejects.toThrow(/EISDIR/)
-  const called = await send(gateway, '/mcp/server/one', modern('tools/call', { name: 'echo' }))
-  expect(called.json()).toMatchObject({ result: { content: [{ type: 'text' }] } })
+  expect((await call()).json()).toMatchObject({ result: { content: [{ type: 'text' }] } })
   expect((await send(gateway, '/mcp/server/two', modern('tools/list'))).status).toBe(404)
 })
 

@@ -1,5 +1,6 @@
 // A store whose appends a thread writes: what the thread may meet, and that the log stays one log.
 import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import type { Worker } from 'node:worker_threads'
 import { examineLog, openLog, type AuditLog } from '@mcp-gateway/audit-chain'
@@ -25,7 +26,7 @@ function openThreaded({ path }: Scratch, busyTimeoutMs?: number) {
     async [Symbol.asyncDispose]() {
       await log[Symbol.asyncDispose]()
       await thread[Symbol.asyncDispose]()
-      database.close()
+      if (database.isOpen) database.close()
     },
   }
 }
@@ -68,6 +69,18 @@ test('several logs through one thread, each in a file of its own', async () => {
   for (const store of stores) {
     expect(await examineLog({ store, origin: ORIGIN })).toMatchObject({ findings: [], size: 100 })
   }
+})
+
+test('a file that was released is nobody’s, and is opened again by the next append', async () => {
+  using home = scratch()
+  await using threaded = openThreaded(home)
+  await appendAll(threaded.log, 3)
+  await threaded.thread.release(home.path)
+  threaded.database.close()
+  // Whoever closes a file last takes its write-ahead log along.
+  expect(readdirSync(home.directory)).toEqual(['audit.db'])
+  await using again = openThreaded(home)
+  expect(await appendAll(again.log, 1)).toEqual([3])
 })
 
 test('a locked database: waiting ends, the event loop turns meanwhile, and the log goes on', async () => {

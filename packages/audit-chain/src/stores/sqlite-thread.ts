@@ -87,8 +87,8 @@ export function openSqliteThread(): SqliteThread {
       lastId += 1
       pending.set(lastId, { resolve, reject })
       worker.ref()
-      const { buffer } = request.kind === 'write' ? request.entries.bytes : NOTHING
-      worker.postMessage({ ...request, id: lastId } satisfies ThreadRequest, request.kind === 'write' ? [buffer] : [])
+      const moved = request.kind === 'write' ? [request.entries.bytes.buffer] : []
+      worker.postMessage({ ...request, id: lastId } satisfies ThreadRequest, moved)
     })
 
   const write = (request: WriteRequest): Promise<'done' | 'moved'> => {
@@ -140,8 +140,6 @@ export function openSqliteThread(): SqliteThread {
 
 /** One is written, one waits for it to be. */
 const MAX_IN_FLIGHT = 2
-
-const NOTHING = new Uint8Array(0)
 
 /** A clone of a small buffer takes along the whole pool that it is a part of. */
 function copyOf(head: Head): Head {
