@@ -1,10 +1,9 @@
 /**
- * An entry before it has a place: checked, its fields committed to, and written but for the four members that only the
- * head of the log can fill in (`clk`, `prev`, `seq`, `ts`). What can go wrong with an entry goes wrong here, where it
- * hurts its own caller and not the batch.
+ * An entry before it has a place: checked, its facts written and its fields packed. What can go wrong with an entry goes wrong
+ * here, where it hurts its own caller and not the batch. The hashing comes later (`write-draft.ts`), in whichever thread
+ * writes the batch.
  */
 import { canonicalizeExact, type JsonObject } from './canonical-json.ts'
-import { commitWithin } from './commitment.ts'
 import { AuditError } from './errors.ts'
 import { KEY_BEFORE_VALUE, packedSize, startField } from './field-pack.ts'
 import { HASH_BYTES, MAX_LEAF_BYTES } from './hash.ts'
@@ -31,12 +30,14 @@ export type EntryInput = {
 
 export type Draft = {
   readonly id: string
-  /** The text between the values of `clk` and `prev`, and the text after that of `ts`. */
-  readonly beforePrev: string
-  readonly afterTime: string
+  readonly type: string
+  /** Canonical JSON; an empty text when there are none. */
+  readonly facts: string
   readonly subject: string | undefined
   /** As `packFields` makes them. */
-  readonly fields: Uint8Array | undefined
+  readonly fields: Buffer | undefined
+  /** As `commitmentsTo` makes them; undefined as long as nobody did. */
+  readonly commit?: string | undefined
   readonly erasures: readonly Erasure[]
   readonly attachment: unknown
   /** What it takes in the queue, about. */
@@ -44,8 +45,8 @@ export type Draft = {
 }
 
 export type DraftContext = {
-  /** The origin in quotes, as JSON. */
-  readonly quotedOrigin: string
+  /** Of the origin in quotes. */
+  readonly originBytes: number
   readonly newId: () => string
   readonly random: FillRandom
   readonly maxFieldsBytes: number
@@ -58,8 +59,10 @@ const SUBJECT = /^\P{Cc}{1,256}$/u
 /** The most usual ones are told without looking for surrogates, in half the time. */
 const PLAIN_SUBJECT = /^[ -~]{1,256}$/
 const ID = /^[A-Za-z0-9._:-]{1,64}$/
-/** `{"clk":"held"`, 64 digits and `","seq":`, 2^53, `,"ts":"`, a time. */
-const REST_BYTES = 13 + 64 + 8 + 16 + 7 + 24
+/** What else is in an entry: names, `held`, the hash of the one before, a position of 16 digits and a time. */
+const REST_BYTES = 197
+/** Two quotes, a colon, a comma, and a commitment in quotes. */
+const COMMIT_BYTES = 4 + 66
 const MAX_FIELDS = 64
 const MAX_REMEMBERED = 1000
 
@@ -68,24 +71,20 @@ export function createDraft(input: EntryInput, context: DraftContext, erasures: 
   const { type, id = context.newId(), subject, attachment } = input
   if (!isType(type)) throw invalid(`"${type}" is no type: lower case, digits, ".", "_", "-", at most 64`)
   if (id === input.id && !ID.test(id)) throw invalid(`"${id}" is no id: at most 64 of A-Z a-z 0-9 . _ : -`)
-  // Members in the order of RFC 8785. Names, ids and types have no character that JSON would escape.
-  const { packed, commit } = commitFields(fieldsOf(input, context.maxFieldsBytes), context.random)
-  const facts = input.facts === undefined ? '' : `"facts":${canonicalizeExact(input.facts)},`
-  const beforePrev = `,${commit}${facts}"id":"${id}","log":${context.quotedOrigin},"prev":"`
-  const afterTime = `","type":"${type}","v":1}`
-  const leafChars = beforePrev.length + afterTime.length + REST_BYTES
-  // At most three bytes for each UTF-16 code unit: most are counted only once, when they are written.
-  if (
-    leafChars * 3 > MAX_LEAF_BYTES &&
-    leafChars + Buffer.byteLength(beforePrev) - beforePrev.length > MAX_LEAF_BYTES
-  ) {
+  const list = fieldsOf(input, context.maxFieldsBytes)
+  const facts = input.facts === undefined ? '' : canonicalizeExact(input.facts)
+  let leafBytes = REST_BYTES + context.originBytes + id.length + type.length + facts.length
+  for (const { name } of list) leafBytes += COMMIT_BYTES + name.length
+  // At most three bytes for each UTF-16 code unit: most are not counted.
+  const isLong = leafBytes * 3 > MAX_LEAF_BYTES
+  if (isLong && leafBytes + Buffer.byteLength(facts) - facts.length > MAX_LEAF_BYTES) {
     throw new AuditError(
       'AUDIT_ENTRY_TOO_LARGE',
       `an entry has at most ${MAX_LEAF_BYTES} bytes; put long values into fields`,
     )
   }
-  const sizeBytes = leafChars + (packed?.length ?? 0)
-  return { id, beforePrev, afterTime, subject, fields: packed, erasures, attachment, sizeBytes }
+  const fields = pack(list, context.random)
+  return { id, type, facts, subject, fields, erasures, attachment, sizeBytes: leafBytes + (fields?.length ?? 0) }
 }
 
 type Field = { readonly name: string; readonly content: string | Uint8Array; readonly sizeBytes: number }
@@ -112,7 +111,13 @@ function fieldsOf({ fields = {}, subject }: EntryInput, maxFieldsBytes: number):
   if (total > maxFieldsBytes) {
     throw new AuditError('AUDIT_ENTRY_TOO_LARGE', `the fields have ${total} bytes, maxFieldsBytes is ${maxFieldsBytes}`)
   }
-  return list.sort((a, b) => (a.name < b.name ? -1 : 1))
+  return isInOrder(list) ? list : list.sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** Sorting what is in order takes a thousand bytes. */
+function isInOrder(list: readonly Field[]): boolean {
+  for (let i = 1; i < list.length; i += 1) if ((list[i - 1] as Field).name > (list[i] as Field).name) return false
+  return true
 }
 
 /** Types and names are the same few again and again, and looking one up takes a third of the time of testing it. */
@@ -132,25 +137,18 @@ function fieldOf(name: string, content: string | Uint8Array): Field {
   return { name, content, sizeBytes: Buffer.byteLength(content) }
 }
 
-/** Each field goes into the packed form at once, and its commitment is made from there: no copy of its own. */
-function commitFields(
-  fields: readonly Field[],
-  random: DraftContext['random'],
-): { readonly packed: Buffer | undefined; readonly commit: string } {
-  if (fields.length === 0) return { packed: undefined, commit: '' }
+function pack(fields: readonly Field[], random: DraftContext['random']): Buffer | undefined {
+  if (fields.length === 0) return undefined
   const packed = Buffer.allocUnsafe(packedSize(fields))
-  let commit = ''
   let at = 0
   for (const { name, content, sizeBytes } of fields) {
     at = startField(packed, at, name, sizeBytes)
-    const keyAt = at - KEY_BEFORE_VALUE
-    random(packed, keyAt, HASH_BYTES)
+    random(packed, at - KEY_BEFORE_VALUE, HASH_BYTES)
     if (typeof content === 'string') packed.write(content, at)
     else packed.set(content, at)
-    commit += `${commit === '' ? '' : ','}"${name}":"${commitWithin(packed, keyAt, at, at + sizeBytes)}"`
     at += sizeBytes
   }
-  return { packed, commit: `"commit":{${commit}},` }
+  return packed
 }
 
 function invalid(message: string): AuditError {

@@ -4,9 +4,8 @@
  */
 import type { EntryInput } from './draft.ts'
 import { AuditError } from './errors.ts'
-import type { Receipt } from './log.ts'
 import type { Range } from './ranges.ts'
-import type { AuditStore, Erasure, Head } from './store.ts'
+import type { AuditStore, Erasure, Head, Receipt } from './store.ts'
 
 export type EraseRequest = {
   /** Entries of [from, to), or all entries about somebody. */

@@ -39,6 +39,20 @@ export function startField(packed: Buffer, at: number, name: string, sizeBytes: 
   return packed.writeUInt32BE(sizeBytes, keyAt + HASH_BYTES)
 }
 
+/** Where in `packed` each field's key and value are. For what we packed ourselves: `unpackFields` checks. */
+export function forEachField(
+  packed: Buffer,
+  visit: (name: string, keyAt: number, from: number, to: number) => void,
+): void {
+  for (let at = 0; at < packed.length;) {
+    const keyAt = at + 1 + (packed[at] as number)
+    const from = keyAt + KEY_BEFORE_VALUE
+    const to = from + packed.readUInt32BE(keyAt + HASH_BYTES)
+    visit(packed.toString('latin1', at + 1, keyAt), keyAt, from, to)
+    at = to
+  }
+}
+
 /** @throws AuditError AUDIT_STORE_CORRUPT */
 export function unpackFields(bytes: Uint8Array): Disclosure[] {
   const packed = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)

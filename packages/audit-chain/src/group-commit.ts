@@ -29,8 +29,8 @@ type Waiting<T, R> = {
 }
 
 /**
- * `commit` gets items, `maxBatchEntries` at most in all its calls that run at the same time, and returns a result for each, in
- * order. With `maxRunning` above one, as many as the last batch had do not wait until that one is written.
+ * `commit` gets items, `maxBatchEntries` at most, and returns a result for each, in order. With `maxRunning` above one, as many as
+ * the last batch had do not wait until that one is written.
  */
 export function createGroupCommit<T, R>(
   commit: (items: readonly T[]) => Promise<readonly R[]>,
@@ -48,9 +48,7 @@ export function createGroupCommit<T, R>(
   let onIdle: (() => void) | undefined
   let idle: Promise<void> | undefined
 
-  /** Those that run at the same time share it: a few of half the size keep both sides busy, one of all of it only one. */
-  const maxEntries = Math.ceil(limits.maxBatchEntries / maxRunning)
-  const isDue = (): boolean => queue.length >= Math.min(lastBatch, maxEntries)
+  const isDue = (): boolean => queue.length >= Math.min(lastBatch, limits.maxBatchEntries)
 
   const schedule = (): void => {
     if (isScheduled || running >= maxRunning || (queue.length === 0 && !isClosed)) return
@@ -88,6 +86,8 @@ export function createGroupCommit<T, R>(
   }
 
   const takeBatch = (): Waiting<T, R>[] => {
+    // Batches that run at the same time share what there is: two of half the size keep both sides busy, one of all only one.
+    const maxEntries = Math.min(limits.maxBatchEntries, Math.ceil(outstanding / maxRunning))
     let count = 0
     let sizeBytes = 0
     for (const waiting of queue) {

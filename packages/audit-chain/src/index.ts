@@ -11,7 +11,7 @@ export { examineMetaLog, type ExamineMetaOptions, type MetaExamination } from '.
 export type { Finding, FindingCode } from './finding.ts'
 export { createFollower, type FollowedEntry, type Follower, type FollowerOptions } from './follower.ts'
 export { DEFAULT_LIMITS, type AuditLimits } from './limits.ts'
-export { openLog, type AuditLog, type LoggedEntry, type LogOptions, type Receipt } from './log.ts'
+export { openLog, type AuditLog, type LoggedEntry, type LogOptions } from './log.ts'
 export { openLogSet, type LogSet, type LogSetOptions } from './log-set.ts'
 export { readMetaEntry } from './meta-entry.ts'
 export { createMetaLog, type MetaLog, type MetaLogOptions, type RecordedCheckpoint } from './meta-log.ts'
@@ -29,6 +29,7 @@ export { createCosigner, createSigner, type NoteSigner, type SignerOptions } fro
 export {
   MAX_READ,
   type AuditStore,
+  type Receipt,
   type Erasure,
   type Head,
   type Sealed,

@@ -18,9 +18,10 @@ import { createRandomPool, uuidv7 } from './id.ts'
 import { withDefaults, type AuditLimits } from './limits.ts'
 import { proveConsistency, proveInclusion, rootAt, type ReadTile } from './prove.ts'
 import { seal } from './seal.ts'
-import { MAX_READ, type AuditStore, type Erasure, type Head, type SealedEntry } from './store.ts'
+import { MAX_READ, type AuditStore, type Erasure, type Head, type Receipt, type SealedEntry } from './store.ts'
 import { readTileFrom } from './store-tiles.ts'
 import { isKeyName } from './verifier-key.ts'
+import { writeDrafts } from './write-draft.ts'
 import { findTime } from './find-time.ts'
 
 export type LogOptions = {
@@ -32,17 +33,6 @@ export type LogOptions = {
   readonly clock?: () => number
   /** @default crypto.randomBytes */
   readonly random?: (size: number) => Uint8Array
-}
-
-/** That an entry is committed. */
-export type Receipt = {
-  readonly origin: string
-  readonly seq: number
-  readonly id: string
-  /** Leaf hash, 32 bytes. */
-  readonly leafHash: Uint8Array
-  /** Epoch milliseconds, as in the entry. */
-  readonly at: number
 }
 
 export type LoggedEntry = { readonly seq: number; readonly leaf: Uint8Array; readonly entry: Entry }
@@ -87,21 +77,23 @@ export function openLog(options: LogOptions): AuditLog {
   const limits = withDefaults(options.limits)
   const pool = createRandomPool(random)
   const newId = (): string => uuidv7(clock(), pool)
-  const context = { quotedOrigin: quote(origin), newId, random: pool, maxFieldsBytes: limits.maxFieldsBytes }
+  const originBytes = Buffer.byteLength(quote(origin))
+  const context = { originBytes, newId, random: pool, maxFieldsBytes: limits.maxFieldsBytes }
 
-  const commits = createGroupCommit<Draft, Receipt>(
-    async (drafts) => {
-      let entries: readonly SealedEntry[] = []
-      await store.append(origin, (head) => {
-        const sealed = seal(head, drafts, clock())
-        ;({ entries } = sealed)
-        return sealed
-      })
-      return entries.map(({ seq, id, leafHash, at }) => ({ origin, seq, id, leafHash, at }))
-    },
-    limits,
-    store.maxInFlight,
-  )
+  const commit = async (drafts: readonly Draft[]): Promise<readonly Receipt[]> => {
+    const aheadMs = clock === Date.now ? 0 : clock() - Date.now()
+    if (store.appendDrafts !== undefined) return await store.appendDrafts(origin, drafts, aheadMs)
+    // Before the head is locked: others may wait for it.
+    const written = writeDrafts(origin, drafts)
+    let entries: readonly SealedEntry[] = []
+    await store.append(origin, (head) => {
+      const sealed = seal(head, written, clock())
+      ;({ entries } = sealed)
+      return sealed
+    })
+    return entries.map(({ seq, id, leafHash, at }) => ({ origin, seq, id, leafHash, at }))
+  }
+  const commits = createGroupCommit(commit, limits, store.maxInFlight)
 
   const write = (input: EntryInput, erasures: readonly Erasure[], signal?: AbortSignal): Promise<Receipt> => {
     const draft = createDraft(input, context, erasures)

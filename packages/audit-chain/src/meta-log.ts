@@ -16,6 +16,7 @@ import { openLog, type AuditLog } from './log.ts'
 import { META_TYPE, metaEntryId, readMetaEntry } from './meta-entry.ts'
 import { seal } from './seal.ts'
 import type { AuditStore } from './store.ts'
+import { writeDrafts } from './write-draft.ts'
 
 export type MetaLogOptions = {
   readonly store: AuditStore
@@ -77,14 +78,19 @@ export function createMetaLog({ store, origin, clock = Date.now, maxLogs = 100_0
     const at = readTo
     const id = metaEntryId(of, size)
     const facts = { of, root: encodeBase64(rootHash), size }
-    const context = { quotedOrigin: quote(origin), newId: log.newId, random: noFields, maxFieldsBytes: 0 }
-    const draft = createDraft({ type: META_TYPE, id, facts }, context)
+    const context = {
+      originBytes: Buffer.byteLength(quote(origin)),
+      newId: log.newId,
+      random: noFields,
+      maxFieldsBytes: 0,
+    }
+    const drafts = writeDrafts(origin, [createDraft({ type: META_TYPE, id, facts }, context)])
     const moved = new AuditError('AUDIT_STORE_BUSY', `the meta-log ${origin} grew meanwhile`)
     try {
       await store.append(origin, (head) => {
         // Under the lock: what was not read yet may have a larger size of the same log.
         if (head.size !== at) throw moved
-        return seal(head, [draft], clock())
+        return seal(head, drafts, clock())
       })
       return true
     } catch (error) {

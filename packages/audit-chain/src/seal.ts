@@ -1,8 +1,8 @@
 /** Giving drafts their place: position, previous hash, time, leaf hash, tree. Pure, and run while the head is locked. */
-import type { Draft } from './draft.ts'
 import { HASH_BYTES, writeLeaf } from './hash.ts'
 import { createRange } from './range.ts'
 import type { Head, Sealed, SealedEntry, TileNode } from './store.ts'
+import type { WrittenDraft } from './write-draft.ts'
 
 const TILE_HEIGHT = 8
 
@@ -10,7 +10,7 @@ const TILE_HEIGHT = 8
  * Time never goes back in a log: when the clock does, entries get the time of the one before them and say so. `now` is
  * read once for the batch, under the lock, so that processes sharing a log do not disagree by their queues.
  */
-export function seal(head: Head, drafts: readonly Draft[], now: number): Sealed {
+export function seal(head: Head, drafts: readonly WrittenDraft[], now: number): Sealed {
   const range = createRange(head.size, splitNodes(head.nodes))
   const entries: SealedEntry[] = []
   const nodes: TileNode[] = []

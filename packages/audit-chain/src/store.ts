@@ -9,6 +9,7 @@
  * The adversary is whoever can write to the database. A store does not defend against that person; `examineLog` and signed
  * checkpoints make it visible. So reading returns what is there, however wrong.
  */
+import type { Draft } from './draft.ts'
 
 /** The end of a log: all it takes to append. */
 export type Head = {
@@ -33,6 +34,17 @@ export type SealedEntry = {
   /** As `packFields` makes them. */
   readonly fields: Uint8Array | undefined
   readonly attachment: unknown
+}
+
+/** That an entry is committed. */
+export type Receipt = {
+  readonly origin: string
+  readonly seq: number
+  readonly id: string
+  /** Leaf hash, 32 bytes. */
+  readonly leafHash: Uint8Array
+  /** Epoch milliseconds, as in the entry. */
+  readonly at: number
 }
 
 /** A node of the tree at a height that is a multiple of 8: level 1 is the root of 256 leaves, level 2 that of 65,536. */
@@ -72,6 +84,11 @@ export interface AuditStore {
    * AUDIT_STORE_UNAVAILABLE, AUDIT_STORE_FAILED: nothing was written. AUDIT_OUTCOME_UNKNOWN: perhaps all of it was.
    */
   append(origin: string, seal: (head: Head) => Sealed): Promise<void>
+  /**
+   * For a store with a thread of its own, which then hashes and seals what it writes: `append` of drafts, with a clock that is
+   * `aheadMs` before this machine's. @returns receipts in their order
+   */
+  readonly appendDrafts?: (origin: string, drafts: readonly Draft[], aheadMs: number) => Promise<readonly Receipt[]>
   /** `undefined` when there is no such log. */
   head(origin: string): Promise<Head | undefined>
   /** Every log of this store, in the order of their names, at most MAX_READ after the given one. */

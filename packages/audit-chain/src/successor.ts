@@ -5,7 +5,8 @@
 import { encodeBase64 } from './base64.ts'
 import { parseCheckpoint } from './checkpoint.ts'
 import { AuditError } from './errors.ts'
-import type { AuditLog, Receipt } from './log.ts'
+import type { AuditLog } from './log.ts'
+import type { Receipt } from './store.ts'
 
 /** `…/8f3c`, `…/8f3c.2`, `…/8f3c.3`. */
 export function successorOrigin(origin: string): string {

@@ -181,24 +181,26 @@ describe('group commit', () => {
     await log[Symbol.asyncDispose]()
   })
 
-  test('where the store can: a batch as large as the last does not wait for it, a third waits for both', async () => {
+  test('where the store can: two batches share what there is, a third waits, and so does one that is smaller than the last', async () => {
     const { store, open, sizes, waiting } = gated(2)
     const log = openLog({ store, origin: ORIGIN, limits: { maxBatchEntries: 20, maxDelayMs: 1 } })
     const append = (count: number) => Array.from({ length: count }, () => log.append({ type: 'test' }))
     const all = append(10)
-    await expect.poll(waiting).toBe(1)
-    all.push(...append(9))
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    expect(waiting()).toBe(1)
-    all.push(...append(13))
     await expect.poll(waiting).toBe(2)
+    all.push(...append(13))
     await new Promise((resolve) => setTimeout(resolve, 20))
-    // In flight 20; 12 wait.
+    // In flight 5 and 5; 13 wait.
     expect(waiting()).toBe(2)
-    for (let i = 0; i < 4; i += 1) await open()
+    await open()
+    await expect.poll(waiting).toBe(2)
+    await open()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    // In flight 9; 4 wait for more.
+    expect(waiting()).toBe(1)
+    for (let i = 0; i < 3; i += 1) await open()
     const seqs = (await Promise.all(all)).map(({ seq }) => seq)
-    expect(seqs).toEqual(Array.from({ length: 32 }, (_, i) => i))
-    expect(sizes).toEqual([10, 10, 10, 2])
+    expect(seqs).toEqual(Array.from({ length: 23 }, (_, i) => i))
+    expect(sizes).toEqual([5, 5, 9, 2, 2])
     await log[Symbol.asyncDispose]()
   })
 

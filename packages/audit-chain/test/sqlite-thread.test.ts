@@ -8,7 +8,8 @@ import { createSqliteStore, openSqlite } from '@mcp-gateway/audit-chain/stores/s
 import { openSqliteThread } from '@mcp-gateway/audit-chain/stores/sqlite-thread'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { packEntries, unpackEntries } from '../src/stores/packed-entries.ts'
+import { leafHash } from '../src/hash.ts'
+import { packDrafts, unpackDrafts } from '../src/stores/packed-drafts.ts'
 import { grep, open, scratch, type Scratch } from './support/sqlite.ts'
 
 const ORIGIN = 'example.com/thread'
@@ -36,19 +37,54 @@ const appendAll = async (log: AuditLog, count: number): Promise<number[]> =>
     ({ seq }) => seq,
   )
 
-test('unpack(pack(entries)) ≡ entries', () => {
-  const entry = fc.record({
-    id: fc.string(),
-    leaf: fc.uint8Array(),
-    subject: fc.option(fc.string(), { nil: undefined }),
-    fields: fc.option(fc.uint8Array(), { nil: undefined }),
+test('unpack(pack(drafts)) ≡ drafts', () => {
+  const line = fc.string().map((text) => text.replaceAll('\n', ' '))
+  const orNothing = fc.option(
+    line.filter((text) => text !== ''),
+    { nil: undefined },
+  )
+  const draft = fc.record({
+    id: line,
+    type: line,
+    facts: line,
+    commit: orNothing,
+    subject: orNothing,
+    fields: fc.option(
+      fc.uint8Array({ minLength: 1 }).map((bytes) => Buffer.from(bytes)),
+      { nil: undefined },
+    ),
+    erasures: fc.array(fc.record({ from: fc.nat(), to: fc.nat() })),
   })
-  const property = fc.property(fc.array(entry), fc.nat(), (list, from) => {
-    const entries = list.map((one, i) => ({ ...one, seq: from + i }))
+  const property = fc.property(fc.array(draft), (drafts) => {
     // Through what a message goes through.
-    expect(unpackEntries(structuredClone(packEntries(entries)))).toEqual(entries)
+    expect(unpackDrafts(structuredClone(packDrafts(drafts)))).toEqual(drafts)
   })
   fc.assert(property, { numRuns: 1000 })
+})
+
+test('receipts say where the entries are, with their hashes and times', async () => {
+  using home = scratch()
+  await using threaded = openThreaded(home)
+  const receipts = await Promise.all(Array.from({ length: 40 }, () => threaded.log.append({ type: 'test' })))
+  for (const { origin, seq, id, leafHash: given, at } of receipts) {
+    const { leaf, entry } = await threaded.log.entry(seq)
+    expect({ origin, id, at }).toEqual({ origin: entry.log, id: entry.id, at: Date.parse(entry.ts) })
+    expect(Buffer.from(given)).toEqual(leafHash(leaf))
+  }
+})
+
+test('a clock of one’s own goes on in the thread', async () => {
+  using home = scratch()
+  await using thread = openSqliteThread()
+  using database = openSqlite(home.path)
+  const store = createSqliteStore({ database, thread })
+  const ahead = 3_600_000
+  await using log = openLog({ store, origin: ORIGIN, clock: () => Date.now() + ahead })
+  const from = Date.now() + ahead
+  const { at } = await log.append({ type: 'test' })
+  // A difference of two readings is rounded.
+  expect(at).toBeGreaterThanOrEqual(from - 1)
+  expect(at).toBeLessThanOrEqual(Date.now() + ahead + 1)
 })
 
 test('two writers of one file, a thread and somebody else: no gap, no fork', async () => {

@@ -2,16 +2,13 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { parentPort } from 'node:worker_threads'
 import { AuditError } from '../errors.ts'
-import { equalBytes } from '../hash.ts'
-import type { AuditStore, Sealed } from '../store.ts'
-import { unpackEntries } from './packed-entries.ts'
+import { HASH_BYTES } from '../hash.ts'
+import { seal } from '../seal.ts'
+import type { AuditStore, SealedEntry } from '../store.ts'
+import { writeDrafts } from '../write-draft.ts'
+import { unpackDrafts } from './packed-drafts.ts'
 import { createSqliteStore, openSqlite } from './sqlite.ts'
-import type { SqliteFile, ThreadReply, ThreadRequest, WriteRequest } from './sqlite-thread.ts'
-
-class HeadMoved extends Error {}
-
-/** Whoever sealed the entries has these, and no store writes them. */
-const NOT_WRITTEN = { leafHash: new Uint8Array(0), at: 0, attachment: undefined }
+import type { SqliteFile, ThreadReply, ThreadRequest, WriteRequest, Written } from './sqlite-thread.ts'
 
 const port = parentPort
 if (port === null) throw new TypeError('sqlite-thread-main is for a worker thread')
@@ -29,11 +26,18 @@ const storeOf = ({ path, busyTimeoutMs }: SqliteFile): AuditStore => {
   return file.store
 }
 
-const write = async ({ file, origin, after, entries, nodes, erasures, head }: WriteRequest): Promise<void> => {
-  await storeOf(file).append(origin, ({ size, lastHash }): Sealed => {
-    if (size !== after.size || !equalBytes(lastHash, after.lastHash)) throw new HeadMoved()
-    return { entries: unpackEntries(entries).map((entry) => ({ ...entry, ...NOT_WRITTEN })), nodes, erasures, head }
+const write = async ({ file, origin, drafts, aheadMs }: WriteRequest): Promise<Written> => {
+  const written = writeDrafts(origin, unpackDrafts(drafts))
+  let entries: readonly SealedEntry[] = []
+  await storeOf(file).append(origin, (head) => {
+    const sealed = seal(head, written, Date.now() + aheadMs)
+    ;({ entries } = sealed)
+    return sealed
   })
+  const leafHashes = new Uint8Array(entries.length * HASH_BYTES)
+  for (const [i, { leafHash }] of entries.entries()) leafHashes.set(leafHash, i * HASH_BYTES)
+  const { seq = 0, at = 0 } = entries[0] ?? {}
+  return { seq, at, leafHashes }
 }
 
 const release = (path: string): void => {
@@ -44,15 +48,14 @@ const release = (path: string): void => {
 const answer = async (request: ThreadRequest): Promise<ThreadReply> => {
   const { id } = request
   try {
-    if (request.kind === 'write') await write(request)
-    else if (request.kind === 'release') release(request.path)
+    if (request.kind === 'write') return { id, outcome: 'done', written: await write(request) }
+    if (request.kind === 'release') release(request.path)
     else {
       await Promise.all(running)
       for (const path of files.keys()) release(path)
     }
     return { id, outcome: 'done' }
   } catch (error) {
-    if (error instanceof HeadMoved) return { id, outcome: 'moved' }
     const code = error instanceof AuditError ? error.code : undefined
     return { id, outcome: 'failed', code, message: error instanceof Error ? error.message : String(error) }
   }

@@ -1,14 +1,13 @@
 /**
  * A thread that writes to SQLite files, so that the event loop does not stand still while the disk does: a commit takes
- * milliseconds on most of them. Entries are sealed here, behind those that the thread was given last, and it writes them if
- * they follow what the log has then. If not, since another process wrote in between or the batch before them failed, they
- * are sealed again, here and under the lock.
+ * milliseconds on most of them. It also does the hashing, so that the event loop has time for calls.
  */
 import { Worker } from 'node:worker_threads'
 import { AuditError, type AuditErrorCode } from '../errors.ts'
-import { emptyHead } from '../head.ts'
-import type { AuditStore, Erasure, Head, TileNode } from '../store.ts'
-import { packEntries, type PackedEntries } from './packed-entries.ts'
+import { HASH_BYTES } from '../hash.ts'
+import type { AuditStore, Receipt } from '../store.ts'
+import { commitmentsTo } from '../write-draft.ts'
+import { packDrafts, type PackedDrafts } from './packed-drafts.ts'
 
 export type SqliteThread = AsyncDisposable & {
   /** The same store, but what is appended is written to the file by the thread. For `createSqliteStore`. */
@@ -23,12 +22,8 @@ export type WriteRequest = {
   readonly kind: 'write'
   readonly file: SqliteFile
   readonly origin: string
-  /** What the entries follow. */
-  readonly after: Head
-  readonly entries: PackedEntries
-  readonly nodes: readonly TileNode[]
-  readonly erasures: readonly Erasure[]
-  readonly head: Head
+  readonly drafts: PackedDrafts
+  readonly aheadMs: number
 }
 
 /** To the thread. `close` is the last. */
@@ -38,13 +33,16 @@ export type ThreadRequest = { readonly id: number } & (
   | { readonly kind: 'close' }
 )
 
-/** From it. `moved`: the log has another head, and nothing was written. */
+/** Where the entries of a batch are: one behind the other from `seq` on, with one time. */
+export type Written = { readonly seq: number; readonly at: number; readonly leafHashes: Uint8Array<ArrayBuffer> }
+
+/** From it. `written` for a `write`. */
 export type ThreadReply = { readonly id: number } & (
-  | { readonly outcome: 'done' | 'moved' }
+  | { readonly outcome: 'done'; readonly written?: Written }
   | { readonly outcome: 'failed'; readonly code: AuditErrorCode | undefined; readonly message: string }
 )
 
-type Pending = { readonly resolve: (outcome: 'done' | 'moved') => void; readonly reject: (error: unknown) => void }
+type Pending = { readonly resolve: (written: Written | undefined) => void; readonly reject: (error: unknown) => void }
 
 /** Starts with the first append, and again when it ended. It keeps the process alive only while something is being written. */
 export function openSqliteThread(): SqliteThread {
@@ -52,12 +50,15 @@ export function openSqliteThread(): SqliteThread {
   let isClosed = false
   let lastId = 0
   const pending = new Map<number, Pending>()
+  /** Since when it has had something to do, on the clock of `performance.now()`. */
+  let busySince = 0
+  const isBehind = (): boolean => pending.size > 0 && performance.now() - busySince > BEHIND_MS
 
   const onReply = (worker: Worker, reply: ThreadReply): void => {
     const waiting = pending.get(reply.id)
     pending.delete(reply.id)
     if (pending.size === 0) worker.unref()
-    if (reply.outcome !== 'failed') return waiting?.resolve(reply.outcome)
+    if (reply.outcome !== 'failed') return waiting?.resolve(reply.written)
     const { code, message } = reply
     return waiting?.reject(code === undefined ? new Error(message) : new AuditError(code, message))
   }
@@ -83,44 +84,32 @@ export function openSqliteThread(): SqliteThread {
   }
 
   const ask = (worker: Worker, request: WriteRequest | { kind: 'release'; path: string } | { kind: 'close' }) =>
-    new Promise<'done' | 'moved'>((resolve, reject) => {
+    new Promise<Written | undefined>((resolve, reject) => {
       lastId += 1
+      if (pending.size === 0) busySince = performance.now()
       pending.set(lastId, { resolve, reject })
       worker.ref()
-      const moved = request.kind === 'write' ? [request.entries.bytes.buffer] : []
+      const moved = request.kind === 'write' ? [request.drafts.fields.buffer] : []
       worker.postMessage({ ...request, id: lastId } satisfies ThreadRequest, moved)
     })
 
-  const write = (request: WriteRequest): Promise<'done' | 'moved'> => {
+  const write = (request: WriteRequest): Promise<Written | undefined> => {
     if (isClosed) throw new AuditError('AUDIT_CLOSED', 'the thread that writes the log was closed')
     thread ??= start()
     return ask(thread, request)
   }
 
   return {
-    writing(store, file) {
-      /** Of each log, the head that it has when all is written that the thread was given. */
-      const heads = new Map<string, Head>()
-      return {
-        ...store,
-        maxInFlight: MAX_IN_FLIGHT,
-        async append(origin, seal) {
-          const after = heads.get(origin) ?? (await store.head(origin)) ?? emptyHead(origin)
-          const { entries, nodes, erasures, head } = seal(after)
-          heads.set(origin, head)
-          const batch = { entries: packEntries(entries), nodes, erasures, head: copyOf(head) }
-          try {
-            const outcome = await write({ kind: 'write', file, origin, after: copyOf(after), ...batch })
-            if (outcome === 'done') return
-          } catch (error) {
-            heads.delete(origin)
-            throw error
-          }
-          heads.delete(origin)
-          await store.append(origin, seal)
-        },
-      }
-    },
+    writing: (store, file) => ({
+      ...store,
+      maxInFlight: MAX_IN_FLIGHT,
+      async appendDrafts(origin, drafts, aheadMs) {
+        const ready = isBehind() ? drafts.map((one) => ({ ...one, commit: commitmentsTo(one.fields) })) : drafts
+        const written = await write({ kind: 'write', file, origin, drafts: packDrafts(ready), aheadMs })
+        if (written === undefined) throw new TypeError('the thread wrote, and does not say where')
+        return drafts.map(({ id }, i) => receiptOf(origin, id, written, i))
+      },
+    }),
     async release(path) {
       if (thread !== undefined) await ask(thread, { kind: 'release', path })
     },
@@ -141,7 +130,18 @@ export function openSqliteThread(): SqliteThread {
 /** One is written, one waits for it to be. */
 const MAX_IN_FLIGHT = 2
 
-/** A clone of a small buffer takes along the whole pool that it is a part of. */
-function copyOf(head: Head): Head {
-  return { ...head, lastHash: new Uint8Array(head.lastHash), nodes: new Uint8Array(head.nodes) }
+/** A thread that has found no rest for so long gets its batches with their commitments: half of the hashing is done here then. */
+const BEHIND_MS = 10
+
+/** Few who append look at the hash, and a view of it costs as much as the rest. */
+function receiptOf(origin: string, id: string, { seq, at, leafHashes }: Written, i: number): Receipt {
+  return {
+    origin,
+    seq: seq + i,
+    id,
+    at,
+    get leafHash() {
+      return leafHashes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES)
+    },
+  }
 }

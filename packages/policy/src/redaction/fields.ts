@@ -12,8 +12,13 @@ type Progress = readonly (readonly [path: number, at: number])[]
 /** A place on the way down. `steps` is where its members lead, as far as that is remembered. */
 export type FieldState = { readonly progress: Progress; readonly steps: Map<string, FieldStep> | undefined }
 
-/** `hit` when a path ends at this member. */
-export type FieldStep = { readonly hit: boolean; readonly next: FieldState }
+export type FieldStep = {
+  /** A path ends at this member. */
+  readonly hit: boolean
+  readonly next: FieldState
+  /** Whether there is nothing to cut out of the name itself; undefined until somebody looked. */
+  isClean: boolean | undefined
+}
 
 /** What is remembered of places and names. The adversary makes up names of members. */
 const MAX_STATES = 100
@@ -58,7 +63,7 @@ export function createFields(paths: readonly FieldPath[]): {
   const start = stateOf(paths.map((_, path) => [path, 0] as const))
   const compute = ({ progress }: FieldState, name: string): FieldStep => {
     const { hit, next } = descend(paths, progress, name.toLowerCase())
-    return { hit, next: stateOf(next) }
+    return { hit, next: stateOf(next), isClean: undefined }
   }
   return {
     start,

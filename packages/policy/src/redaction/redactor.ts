@@ -121,21 +121,23 @@ const NOTHING_FOUND: Readonly<Record<string, number>> = Object.freeze({})
 function createCallRedactor(rules: TextRules, fields: ReturnType<typeof parseFieldPath>[]): CallRedactor {
   const redactValue = createValueRedactor({ ...rules, fields })
   const isActive = rules.looks !== undefined || rules.patterns.length > 0 || fields.length > 0
-  const told = (findings: Findings): Readonly<Record<string, number>> =>
-    findings.size === 0 ? NOTHING_FOUND : Object.fromEntries(findings)
   return {
     isActive,
     value(value) {
-      const findings: Findings = new Map()
+      const findings: Findings = { counts: undefined }
       return { value: isActive ? redactValue(value, findings) : value, findings: told(findings) }
     },
     text(text) {
-      const findings: Findings = new Map()
+      const findings: Findings = { counts: undefined }
       return { value: redactText(text, rules, findings), findings: told(findings) }
     },
     stream() {
-      const findings: Findings = new Map()
+      const findings: Findings = { counts: undefined }
       return { ...createTextStream(rules, findings), findings: () => told(findings) }
     },
   }
+}
+
+function told({ counts }: Findings): Readonly<Record<string, number>> {
+  return counts === undefined ? NOTHING_FOUND : Object.fromEntries(counts)
 }

@@ -10,8 +10,8 @@ export type TextRules = {
   readonly patterns: readonly CompiledPattern[]
 }
 
-/** How often each detector or pattern found something; never what. */
-export type Findings = Map<string, number>
+/** How often each detector or pattern found something; never what. Undefined while that is nothing, as mostly. */
+export type Findings = { counts: Map<string, number> | undefined }
 
 export type TextStream = {
   /** What of the text so far can be told. Holds back what could still become part of something. */
@@ -21,7 +21,7 @@ export type TextStream = {
 }
 
 /** What stands where something was: no length, no letter of it. */
-export function placeholder(name: string): string {
+function placeholder(name: string): string {
   return `[REDACTED ${name}]`
 }
 
@@ -114,8 +114,10 @@ function replaceSpans(text: string, from: number, to: number, spans: readonly Sp
   return out + text.slice(rest, to)
 }
 
-function count(findings: Findings, name: string): string {
-  findings.set(name, (findings.get(name) ?? 0) + 1)
+/** @returns what stands in its place */
+export function count(findings: Findings, name: string): string {
+  findings.counts ??= new Map()
+  findings.counts.set(name, (findings.counts.get(name) ?? 0) + 1)
   return placeholder(name)
 }
 
