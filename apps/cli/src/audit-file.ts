@@ -15,7 +15,7 @@ import { databaseOf, loadConfig, requireConfig } from './config-file.ts'
 import type { Context } from './context.ts'
 import { CliError } from './errors.ts'
 
-export type AuditFileOptions = { readonly file?: string; readonly tenant?: string }
+export type AuditFileOptions = { readonly file?: string; readonly tenant?: string; readonly log?: string }
 
 /** Whether `audit` says where the log is. A file that is no YAML does not. */
 function namesPlace(text: string): boolean {
@@ -25,7 +25,11 @@ function namesPlace(text: string): boolean {
 
 const NOWHERE_ELSE: Pick<Config['audit'], 'storage' | 'dsn' | 'path'> = { storage: 'sqlite' }
 
-export function auditPlace(context: Context, { file, tenant = 'default' }: AuditFileOptions): LedgerPlace {
+export function auditPlace(context: Context, { log, ...options }: AuditFileOptions): LedgerPlace {
+  return { ...newestPlace(context, options), ...(log !== undefined && { log }) }
+}
+
+function newestPlace(context: Context, { file, tenant = 'default' }: AuditFileOptions): LedgerPlace {
   if (file !== undefined) return { file: resolve(context.cwd, file) }
   const configuration = requireConfig(context)
   const database = databaseOf(configuration)

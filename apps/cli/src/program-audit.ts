@@ -10,6 +10,7 @@ const SEEN = [
   'show that it continues the checkpoint of this size, which the reader remembers',
 ] as const
 const SEEN_META = ['--seen-meta <size>', 'the same for the meta-log'] as const
+const LOG = ['--log <name>', 'an earlier log of the same place: one that was put back from a backup'] as const
 const TENANT = ['--tenant <id>', 'the log of another tenant than the default one'] as const
 
 export function addAuditCommands(
@@ -29,6 +30,7 @@ export function addAuditCommands(
       .option('--to <time>', 'before')
       .option(...FILE)
       .option(...TENANT)
+      .option(...LOG)
 
   filtered(audit.command('log'))
     .description('list entries, newest first')
@@ -50,6 +52,7 @@ export function addAuditCommands(
     .option('--to <time>', 'before')
     .option(...FILE)
     .option(...TENANT)
+    .option(...LOG)
     .action(async (options, command) => {
       const { showStats } = await import('./commands/audit.ts')
       await showStats(contextOf(command), options)
@@ -85,6 +88,7 @@ export function addAuditCommands(
     .description('prove that an entry is in the log, for mcp-gateway-verify; signs a checkpoint')
     .option(...FILE)
     .option(...TENANT)
+    .option(...LOG)
     .option('--bodies', 'with arguments and response')
     .option(...SEEN)
     .option(...SEEN_META)
@@ -131,6 +135,7 @@ export function addAuditCommands(
     .option('--to <time>', 'before')
     .option(...FILE)
     .option(...TENANT)
+    .option(...LOG)
     .addHelpText('after', examples('usage', 'usage agent-1 --json'))
     .action(async (consumer, options, command) => {
       const { showUsage } = await import('./commands/audit.ts')

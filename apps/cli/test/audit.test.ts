@@ -1,7 +1,7 @@
 // `audit …` and `usage`, on the file of a gateway that ran before.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -218,6 +218,48 @@ it('proves an entry, and erases one consumer', async () => {
   expect(place.read('.mcp-gateway/audit.db')).not.toContain('canary-1')
   expect((await place.run(['audit', 'verify'])).code).toBe(0)
 })
+
+it(
+  'a log that was put back: reads the old one by its name, checks both, and erases in both',
+  { timeout: 60_000 },
+  async () => {
+    using home = folder()
+    const port = await freePort()
+    const keys = [{ id: 'k', key: KEY, name: 'k', consumerId: 'agent-1', roles: [] }]
+    const servers = [{ id: 'everything', command: process.execPath, args: [everything, 'stdio'] }]
+    home.write('gateway.yaml', { port, auth: { keys }, servers })
+    const run = async (message: string): Promise<void> => {
+      const child = home.start(['serve'])
+      await outputWith(child, 'listens on')
+      const headers = { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' }
+      const body = JSON.stringify({ arguments: { message } })
+      await fetch(`http://127.0.0.1:${port}/api/servers/everything/tools/echo`, { method: 'POST', headers, body })
+      child.kill('SIGTERM')
+      await once(child, 'exit')
+      expect((await home.run(['audit', 'checkpoint'])).code).toBe(0)
+    }
+    const file = join(home.path, '.mcp-gateway', 'audit.db')
+    await run('canary-old')
+    const origin = (await home.run(['audit', 'checkpoint'])).stdout.split('\n')[0] ?? ''
+    cpSync(file, `${file}.backup`)
+    await run('canary-lost')
+    cpSync(`${file}.backup`, file)
+    rmSync(`${file}.backup`)
+    await run('canary-new')
+    const log = async (...args: string[]) => (await home.run(['audit', 'log', '--json', '--bodies', ...args])).stdout
+    expect(await log()).toContain('canary-new')
+    expect(await log()).toContain(origin)
+    expect(await log('--log', origin)).toContain('canary-old')
+    expect((await home.run(['audit', 'log', '--log', `${origin}.7`])).code).toBe(1)
+    expect((await home.run(['usage', '--log', origin])).stdout).toContain('agent-1')
+    const verified = await home.run(['audit', 'verify'])
+    expect(verified.code).toBe(1)
+    expect(verified.stdout + verified.stderr).toContain('ROLLED_BACK')
+    const erased = await home.run(['audit', 'erase', '--consumer', 'agent-1', '--reason', 'GDPR Art. 17', '--json'])
+    expect(JSON.parse(erased.stdout)).toEqual({ entries: 2 })
+    for (const canary of ['canary-old', 'canary-new']) expect(home.read('.mcp-gateway/audit.db')).not.toContain(canary)
+  },
+)
 
 it('continues what a verifier remembers of the log and of the meta-log', async () => {
   const keyOf = async (...more: string[]) => String((await json('audit', 'checkpoint', ...more)).body['verifierKey'])

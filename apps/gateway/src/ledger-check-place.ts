@@ -1,6 +1,6 @@
 /** `audit verify`: one log in its file or database, and the meta-log over it and the others. Nothing is changed. */
 import { basename } from 'node:path'
-import { AuditError, type Examination, type Finding } from '@mcp-gateway/audit-chain'
+import { AuditError, predecessorOrigins, type Examination, type Finding } from '@mcp-gateway/audit-chain'
 import { parseCheckpoint } from '@mcp-gateway/audit-chain/verify'
 import { checkLedger, type LedgerCheckOptions } from './ledger-check.ts'
 import { hasKey, nameOfKey, placeOf } from './ledger-keys.ts'
@@ -8,6 +8,7 @@ import { alone, checkMeta, gone, unreadable, type MetaCheck } from './ledger-met
 import { openLogPlaces } from './ledger-places.ts'
 import { readLedger, readLedgerFile, type LedgerPlace } from './ledger-read.ts'
 import type { LedgerReader } from './ledger-rows.ts'
+import { predecessorsOf } from './ledger-succession.ts'
 import { META_PREFIX, metaFileNear, metaOrigin, regionOf } from './ledger-store.ts'
 
 export type PlaceCheckOptions = Pick<LedgerCheckOptions, 'remembered' | 'onProgress'> & {
@@ -23,17 +24,35 @@ type MetaOutcome = { readonly findings: readonly Finding[]; readonly meta: MetaC
 /** @throws AuditError AUDIT_NOT_FOUND for a log without entries, the AUDIT_STORE_… codes when it can't be read */
 export async function checkPlace(place: LedgerPlace, { everyLog, ...options }: PlaceCheckOptions): Promise<PlaceCheck> {
   await using reader = await readLedger(place)
-  const { origin } = reader.log
   const { remembered = [], ...rest } = options
-  const isMeta = (note: string): boolean => note.startsWith(META_PREFIX)
-  const own = remembered.filter((note) => !isMeta(note))
-  const examination = await checkLedger({ store: reader.store, origin, file: place.file, remembered: own, ...rest })
+  const [ofMeta, ofLogs] = [remembered.filter(isMeta), remembered.filter((note) => !isMeta(note))]
   const metaFile = place.meta ?? metaFileNear(place.file)
-  const { findings, meta } =
+  const isOf = (origin: string) => (note: string) => note.startsWith(`${origin}\n`)
+  const names = predecessorOrigins(reader.log.origin)
+  // A note that is of no log here is a finding of the newest.
+  const notesOf = ({ log: { origin } }: LedgerReader): string[] =>
+    names.includes(origin)
+      ? ofLogs.filter(isOf(origin))
+      : ofLogs.filter((note) => !names.some((name) => isOf(name)(note)))
+  const checkOne = async (one: LedgerReader): Promise<Examination> =>
+    await checkLedger({ store: one.store, origin: one.log.origin, file: place.file, remembered: notesOf(one), ...rest })
+  const compareOne = async (one: LedgerReader): Promise<MetaOutcome> =>
     place.postgres === undefined
-      ? await inFiles(reader, metaFile, everyLog ? basename(place.file) : undefined, remembered.filter(isMeta))
-      : await inDatabase(place.postgres, reader, metaFile, everyLog, remembered.filter(isMeta))
-  return { ...examination, findings: [...examination.findings, ...findings], meta }
+      ? await inFiles(one, metaFile, everyLog ? basename(place.file) : undefined, ofMeta)
+      : await inDatabase(place.postgres, one, metaFile, everyLog, ofMeta)
+
+  const earlier: Finding[] = []
+  for await (const one of predecessorsOf(reader)) {
+    earlier.push(...(await checkOne(one)).findings)
+    if (!everyLog) earlier.push(...(await compareOne(one)).findings)
+  }
+  const examination = await checkOne(reader)
+  const { findings, meta } = await compareOne(reader)
+  return { ...examination, findings: [...earlier, ...examination.findings, ...findings], meta }
+}
+
+function isMeta(note: string): boolean {
+  return note.startsWith(META_PREFIX)
 }
 
 /** `fileName`: every log of that name is compared, and not only the reader's. */

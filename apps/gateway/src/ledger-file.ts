@@ -5,6 +5,7 @@ import { createLedgerKeys, type LedgerKeys } from './ledger-keys.ts'
 import { createLedgerMeta, openMeta, type LedgerMeta } from './ledger-meta.ts'
 import type { LedgerPlace } from './ledger-read.ts'
 import type { LedgerReader } from './ledger-rows.ts'
+import { named } from './ledger-succession.ts'
 import { metaFileNear, openLedgerLog, regionOf } from './ledger-store.ts'
 
 export { auditFileOf, mainFileOf, metaFileOf, tenantFolder } from './ledger-store.ts'
@@ -15,6 +16,7 @@ export { bundleLedger, type BundleOptions } from './ledger-bundle.ts'
 export { exportCsv, type ExportOptions } from './ledger-export.ts'
 export { exportCursors, followLedger, type ExportCursor, type FollowOptions } from './ledger-follow.ts'
 export type { EntryProof, SignedState } from './ledger-keys.ts'
+export { predecessorsOf } from './ledger-succession.ts'
 export { queryLedger, type LedgerFilter, type LedgerPage } from './ledger-query.ts'
 export { readLedger, readLedgerFile, type LedgerPlace } from './ledger-read.ts'
 export type { LedgerReader, LedgerRow } from './ledger-rows.ts'
@@ -26,11 +28,12 @@ export type LedgerFile = AsyncDisposable & LedgerReader & { readonly keys: Ledge
 export async function openLedger({
   file,
   postgres,
+  log,
   meta: metaFile = metaFileNear(file),
 }: LedgerPlace): Promise<LedgerFile> {
-  if (postgres === undefined) return await openLedgerFile(file, metaFile)
+  if (postgres === undefined) return await openLedgerFile(file, metaFile, log)
   const { findPostgresLog } = await import('./ledger-postgres.ts')
-  const found = await findPostgresLog(postgres, postgres.tenantId)
+  const found = await named(await findPostgresLog(postgres, postgres.tenantId), log)
   const meta = createLedgerMeta({ open: found.openMeta, file: metaFile })
   return withKeys({ ...found, file, meta }, async () => {
     await found[Symbol.asyncDispose]()
@@ -38,10 +41,14 @@ export async function openLedger({
 }
 
 /** As `openLedger`. */
-export async function openLedgerFile(file: string, metaFile: string = metaFileNear(file)): Promise<LedgerFile> {
+export async function openLedgerFile(
+  file: string,
+  metaFile: string = metaFileNear(file),
+  name?: string,
+): Promise<LedgerFile> {
   if (!existsSync(file)) throw new AuditError('AUDIT_NOT_FOUND', `there is no ${file}`)
   const opened = await openLedgerLog(file)
-  const { store, log } = opened
+  const { store, log } = await named({ ...opened, [Symbol.asyncDispose]: async () => opened[Symbol.dispose]() }, name)
   const meta = createLedgerMeta({ open: () => openMeta(metaFile, regionOf(log.origin)), file: metaFile })
   return withKeys({ file, store, log, meta }, async () => {
     await log[Symbol.asyncDispose]()

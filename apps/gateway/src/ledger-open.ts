@@ -8,6 +8,7 @@ import type { ExportState, LedgerExports } from './ledger-exports.ts'
 import { createLedgerKeys, type LedgerKeys } from './ledger-keys.ts'
 import type { LedgerMeta } from './ledger-meta.ts'
 import { createRefusedLogins } from './ledger-logins.ts'
+import { continueOrSucceed } from './ledger-succession.ts'
 import { createStorageQuota } from './ledger-storage.ts'
 import { createLedgerUpkeep } from './ledger-upkeep.ts'
 import { auditFileOf, type OpenedLog } from './ledger-store.ts'
@@ -50,7 +51,13 @@ export type GatewayLedgerOptions = {
 export async function openGatewayLedger(options: GatewayLedgerOptions): Promise<GatewayLedger> {
   const { config, version, logger, meta } = options
   const file = auditFileOf(options.mainFile, options.folder)
-  const opened = await options.open()
+  const first = await options.open()
+  // The default tenant's checkpoints are beside the meta-log, and put back with it; a start does not wait to read all of that.
+  const asked = options.folder === undefined ? undefined : meta
+  const opened = await continueOrSucceed(first, { file, meta: asked, logger }).catch((error: unknown) => {
+    first[Symbol.dispose]()
+    throw error
+  })
   const identify = (tenantId: string, id: string): ServerIdentity | undefined =>
     identityOf(options.server(tenantId, id))
   const ledger = createLedger({ ...opened, config: { ...config.audit, redactor: options.redactor }, identify, logger })

@@ -19,7 +19,7 @@ export async function openLogPlaces(metaFile: string, fileName: string): Promise
     if (!existsSync(file)) continue
     try {
       await using reader = await readLedgerFile(file)
-      files.set(reader.log.origin, file)
+      for (const origin of await reader.store.origins()) files.set(origin, file)
     } catch (error) {
       // A log that has no entry yet has no name either.
       const isEmpty = error instanceof Error && 'code' in error && error.code === 'AUDIT_NOT_FOUND'

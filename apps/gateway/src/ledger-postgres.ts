@@ -9,7 +9,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { AuditError, openLog, type AuditStore } from '@mcp-gateway/audit-chain'
+import { AuditError, newestOrigin, openLog, type AuditStore } from '@mcp-gateway/audit-chain'
 import { createPostgresStore, POSTGRES_SCHEMA } from '@mcp-gateway/audit-chain/stores/postgres'
 import { DEFAULT_TENANT } from '@mcp-gateway/auth'
 import type { Sql } from 'postgres'
@@ -182,7 +182,7 @@ async function hasLogs(sql: Sql): Promise<boolean> {
   return row?.['has'] === true
 }
 
-/** In whatever region it is. */
+/** In whatever region it is, and however often it began anew. */
 async function originOf(
   sql: Sql,
   mainFile: string,
@@ -190,10 +190,10 @@ async function originOf(
   prefix: string = PREFIX,
 ): Promise<string | undefined> {
   const end = `/${nameOf(namesKey(mainFile), tenantId)}`
-  const query =
-    'select origin from audit_log where starts_with(origin, $1) and right(origin, $2::int) = $3 order by log'
-  const [row] = await sql.unsafe(query, [prefix, end.length, end])
-  return row?.['origin'] as string | undefined
+  const query = `select origin from audit_log
+    where starts_with(origin, $1) and right(regexp_replace(origin, '\\.[0-9]+$', ''), $2::int) = $3 order by log`
+  const rows = await sql.unsafe(query, [prefix, end.length, end])
+  return newestOrigin(rows.map((row) => row['origin'] as string))
 }
 
 /** The same for all gateways of a database: by the key that names their logs. */

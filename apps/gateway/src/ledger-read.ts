@@ -1,23 +1,26 @@
 /** Reading a log that is there, whether its gateway runs or not. Nothing is changed, made or migrated. */
 import { existsSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
-import { AuditError, openLog } from '@mcp-gateway/audit-chain'
+import { AuditError, newestOrigin, openLog } from '@mcp-gateway/audit-chain'
 import { createSqliteStore } from '@mcp-gateway/audit-chain/stores/sqlite'
 import type { LedgerReader } from './ledger-rows.ts'
+import { named } from './ledger-succession.ts'
 
 export type LedgerPlace = {
   /** What is kept in files is beside it; and the log itself, without `postgres`. */
   readonly file: string
   /** The file of the meta-log. @default the one beside the log, or above the folder of a tenant */
   readonly meta?: string
+  /** An earlier log of this place, by its name. @default the newest */
+  readonly log?: string
   readonly postgres?: { readonly dsn: string; readonly mainFile: string; readonly tenantId: string }
 }
 
 /** Changes nothing in the log. @throws AuditError AUDIT_NOT_FOUND when there is none */
-export async function readLedger({ file, postgres }: LedgerPlace): Promise<AsyncDisposable & LedgerReader> {
-  if (postgres === undefined) return await readLedgerFile(file)
+export async function readLedger({ file, postgres, log }: LedgerPlace): Promise<AsyncDisposable & LedgerReader> {
+  if (postgres === undefined) return await named(await readLedgerFile(file), log)
   const { findPostgresLog } = await import('./ledger-postgres.ts')
-  return await findPostgresLog(postgres, postgres.tenantId)
+  return await named(await findPostgresLog(postgres, postgres.tenantId), log)
 }
 
 /** Changes nothing in the file. @throws AuditError AUDIT_NOT_FOUND when there is no log in it */
@@ -29,7 +32,7 @@ export async function readLedgerFile(file: string): Promise<AsyncDisposable & Le
     const store = createSqliteStore({ database })
     // Whoever reads along meets the gateway's checkpoints of the write-ahead log now and then, and waits.
     database.exec('pragma busy_timeout=5000')
-    const [origin] = await store.origins()
+    const origin = newestOrigin(await store.origins())
     if (origin === undefined) throw new AuditError('AUDIT_NOT_FOUND', `there is no log in ${file}`)
     const log = openLog({ store, origin })
     return { store, log, [Symbol.asyncDispose]: async () => database.close() }

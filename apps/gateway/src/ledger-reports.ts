@@ -2,7 +2,7 @@
  * What the log tells whom. An `auditor` sees everything; an `admin`, who could act on it, sees who did what when, but not
  * what was said; everybody else nothing.
  */
-import { AuditError, type TileReply } from '@mcp-gateway/audit-chain'
+import { AuditError, type Finding, type TileReply } from '@mcp-gateway/audit-chain'
 import type { Caller } from '@mcp-gateway/auth'
 import { GatewayError } from './errors.ts'
 import { checkLedger } from './ledger-check.ts'
@@ -11,6 +11,8 @@ import type { EntryProof } from './ledger-keys.ts'
 import { alone, checkMeta, unreadable, type MetaCheck } from './ledger-meta-check.ts'
 import type { GatewayLedger } from './ledger-open.ts'
 import { readTree, type Tree } from './ledger-tiles.ts'
+import type { LedgerReader } from './ledger-rows.ts'
+import { predecessorsOf } from './ledger-succession.ts'
 import { queryLedger, type LedgerFilter, type LedgerPage } from './ledger-query.ts'
 import { createLedgerUsage, type LedgerStats, type LedgerSums, type UsageRow } from './ledger-usage.ts'
 
@@ -89,12 +91,12 @@ type Report = {
   readonly check: () => Promise<Verification>
 }
 
-/** Its own log, and no other: the meta-log has the sizes of all of them. */
-async function metaOf({ ledger, meta }: GatewayLedger): Promise<Awaited<ReturnType<typeof checkMeta>>> {
+/** One log, and no other: the meta-log has the sizes of all of them. */
+async function metaOf({ meta }: GatewayLedger, one: LedgerReader): Promise<Awaited<ReturnType<typeof checkMeta>>> {
   try {
     const { store, log } = await meta.read()
-    const only = ledger.log.origin
-    return await checkMeta({ store, origin: log.origin, file: meta.file, places: alone(ledger), only })
+    const only = one.log.origin
+    return await checkMeta({ store, origin: log.origin, file: meta.file, places: alone(one), only })
   } catch (error) {
     return unreadable(error)
   }
@@ -105,17 +107,21 @@ function createReport(log: GatewayLedger): Report {
   const usage = createLedgerUsage(ledger)
   let checking: Promise<Verification> | undefined
 
+  const checkOne = async (one: LedgerReader) => {
+    const { findings, ...examination } = await checkLedger({ store: one.store, origin: one.log.origin, file })
+    const { findings: more, meta } = await metaOf(log, one)
+    return { ...examination, findings: [...findings, ...more], meta }
+  }
   const check = async (): Promise<Verification> => {
-    const origin = ledger.log.origin
-    const { findings, size, rootHash, signedSize } = await checkLedger({ store: ledger.store, origin, file })
-    const root = Buffer.from(rootHash).toString('hex')
-    const { findings: more, meta } = await metaOf(log)
-    const all = [...findings, ...more]
+    const earlier: Finding[] = []
+    for await (const one of predecessorsOf(ledger)) earlier.push(...(await checkOne(one)).findings)
+    const { findings, size, rootHash, signedSize, meta } = await checkOne(ledger)
+    const all = [...earlier, ...findings]
     const problem = meta.problem === undefined ? {} : { problem: 'the meta-log cannot be read' }
     return {
       intact: all.length === 0,
       entries: size,
-      rootHash: root,
+      rootHash: Buffer.from(rootHash).toString('hex'),
       signedEntries: signedSize,
       findings: all,
       // Texts of failures name files.

@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { openLog, type AuditLog, type AuditStore } from '@mcp-gateway/audit-chain'
+import { newestOrigin, openLog, type AuditLog, type AuditStore } from '@mcp-gateway/audit-chain'
 import { createMemoryStore } from '@mcp-gateway/audit-chain/stores/memory'
 import { createSqliteStore, openSqlite } from '@mcp-gateway/audit-chain/stores/sqlite'
 import type { SqliteThread } from '@mcp-gateway/audit-chain/stores/sqlite-thread'
@@ -52,7 +52,7 @@ export function metaFileNear(file: string): string {
 export async function openLedgerLog(file: string, region?: string, thread?: SqliteThread): Promise<OpenedLog> {
   const { store, usedBytes, close } = openStore(file, thread)
   try {
-    const [known] = await store.origins()
+    const known = newestOrigin(await store.origins())
     const place = region === undefined ? '' : `${region}/`
     const origin = known ?? `mcp-gateway/audit/${place}${randomBytes(8).toString('hex')}`
     const itsRegion = regionOf(origin)
@@ -92,7 +92,7 @@ export function metaOrigin(name: string, region?: string): string {
 
 /** What the name of a log says of its region. */
 export function regionOf(origin: string): string | undefined {
-  return /^mcp-gateway\/(?:audit|meta)\/([a-z0-9-]+)\/(?:[0-9a-f]{16}){1,2}$/.exec(origin)?.[1]
+  return /^mcp-gateway\/(?:audit|meta)\/([a-z0-9-]+)\/(?:[0-9a-f]{16}){1,2}(?:\.\d+)?$/.exec(origin)?.[1]
 }
 
 export function wrongRegion(what: string, itsRegion: string, region: string): GatewayError {

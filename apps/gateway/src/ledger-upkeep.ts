@@ -1,7 +1,9 @@
 /** What a log needs while it runs: signed checkpoints now and then, and fields that age out. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createRetention, type AuditLog, type AuditStore } from '@mcp-gateway/audit-chain'
+import { createRetention, type AuditLog, type AuditStore, type Retention } from '@mcp-gateway/audit-chain'
 import type { LedgerKeys } from './ledger-keys.ts'
+import type { LedgerReader } from './ledger-rows.ts'
+import { predecessorsOf } from './ledger-succession.ts'
 import type { Logger } from './log.ts'
 
 export type LedgerUpkeepOptions = {
@@ -26,11 +28,13 @@ export function createLedgerUpkeep({ log, store, keys, config, logger }: LedgerU
   let tasks: readonly Promise<void>[] = []
 
   const ageOut = async (days: number): Promise<void> => {
-    const retention = createRetention({ store, log, retainMs: days * DAY_MS, by: 'gateway' })
+    const retentions: Retention[] = []
+    for await (const one of predecessorsOf({ store, log })) retentions.push(retentionOf(one, days))
+    retentions.push(retentionOf({ store, log }, days))
     while (!signal.aborted) {
       let waitMs = RETENTION_EVERY_MS
       try {
-        await retention.run(signal)
+        for (const retention of retentions) await retention.run(signal)
       } catch (error) {
         if (signal.aborted) return
         waitMs = RETENTION_AGAIN_MS
@@ -61,4 +65,8 @@ export function createLedgerUpkeep({ log, store, keys, config, logger }: LedgerU
       await Promise.all(tasks)
     },
   }
+}
+
+function retentionOf({ store, log }: LedgerReader, days: number): Retention {
+  return createRetention({ store, log, retainMs: days * DAY_MS, by: 'gateway' })
 }

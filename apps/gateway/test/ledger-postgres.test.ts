@@ -175,14 +175,15 @@ describe.skipIf(isAbsent)('several gateways', () => {
         await using gateway = closing(await gatewayWith(config, at.database))
         await send(gateway.it, '/api/servers/one/tools/echo', { headers: headers(), body: bodyOf('x') })
         await gateway.it.close()
-        await recordedIn(place(at, dsn))
       }
       await run()
+      await recordedIn(place(at, dsn))
       using copy = folder()
       cpSync(checkpoints, copy.path, { recursive: true })
       const [before] = await owner.unsafe(`select * from audit_log where origin like 'mcp-gateway/audit/%'`)
       if (before === undefined) throw new Error('there is no log')
       await run()
+      await recordedIn(place(at, dsn))
       await owner.begin(async (sql) => {
         await sql.unsafe(`set local session_replication_role = replica`) // No trigger refuses its owner.
         for (const [table, column] of [
@@ -194,6 +195,8 @@ describe.skipIf(isAbsent)('several gateways', () => {
           await sql.unsafe(`delete from ${table} where log = $1 and ${column} >= $2`, [before['log'], before['size']])
         await sql.unsafe('update audit_log set size = $2, last_hash = $3, last_at = $4, nodes = $5 where log = $1', [before['log'], before['size'], before['last_hash'], before['last_at'], before['nodes']]) // prettier-ignore
       })
+      using newer = folder()
+      cpSync(checkpoints, newer.path, { recursive: true })
       cpSync(copy.path, checkpoints, { recursive: true })
       {
         await using reader = await readLedger(place(at, dsn))
@@ -203,6 +206,18 @@ describe.skipIf(isAbsent)('several gateways', () => {
       const { findings } = await checkPlace(place(at, dsn), { everyLog: true })
       expect(findings).toMatchObject([{ code: 'ROLLED_BACK', origin: before['origin'] }])
       await expect(recordedIn(place(at, dsn))).rejects.toMatchObject({ code: 'AUDIT_ROLLED_BACK' })
+      // Where what was signed is remembered, a successor begins, and goes on.
+      cpSync(newer.path, checkpoints, { recursive: true })
+      await run()
+      await run()
+      await using reader = await readLedger(place(at, dsn))
+      expect(reader.log.origin).toBe(`${before['origin']}.2`)
+      const { entry } = await reader.log.entry(0)
+      expect(entry).toMatchObject({ type: 'log.opened', facts: { previous: { origin: before['origin'] } } })
+      await using ledger = await openLedger(place(at, dsn))
+      await ledger.keys.checkpoint()
+      const again = await checkPlace(place(at, dsn), { everyLog: true })
+      expect(new Set(again.findings.map(({ origin }) => origin))).toEqual(new Set([before['origin']]))
     },
   )
 

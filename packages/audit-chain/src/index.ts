@@ -40,7 +40,7 @@ export {
   type StoredFields,
   type TileNode,
 } from './store.ts'
-export { openSuccessor, successorOrigin } from './successor.ts'
+export { newestOrigin, openSuccessor, predecessorOrigins, successorOrigin } from './successor.ts'
 export { formatTlogProof, type TlogProof } from './tlog-proof.ts'
 export {
   createTileServer,

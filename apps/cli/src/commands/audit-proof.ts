@@ -1,7 +1,15 @@
 /** `audit verify|proof|checkpoint|erase`: whether the log is what was written, showing it to others, and forgetting on demand. */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { bundleLedger, checkPlace, openLedger, type MetaCheck } from '@mcp-gateway/gateway/ledger'
+import {
+  bundleLedger,
+  checkPlace,
+  openLedger,
+  predecessorsOf,
+  type EraseRequest,
+  type LedgerFile,
+  type MetaCheck,
+} from '@mcp-gateway/gateway/ledger'
 import { auditPlace, explained, seenOf, type AuditFileOptions, type SeenOptions } from '../audit-file.ts'
 import { reply, type Context } from '../context.ts'
 import { CliError } from '../errors.ts'
@@ -122,8 +130,16 @@ export async function eraseFields(
     throw new CliError('CLI_USAGE', 'name either --consumer or --id, whose data is to be erased')
   await explained(async () => {
     await using file = await openLedger(auditPlace(context, options))
-    const what = consumer === undefined ? await entryOf(file.log.find, id ?? '') : { subject: consumer }
-    const { entries } = await file.log.erase({ what, reason, by, ...(fields && { fields }) })
+    let entries = 0
+    const erase = async (log: LedgerFile['log'], what: EraseRequest['what']): Promise<void> => {
+      entries += (await log.erase({ what, reason, by, ...(fields && { fields }) })).entries
+    }
+    const logs = [file.log]
+    for await (const { log } of predecessorsOf(file)) logs.push(log)
+    if (consumer === undefined) {
+      const { log, seq } = await entryOf(logs, id ?? '')
+      await erase(log, { from: seq, to: seq + 1 })
+    } else for (const log of logs) await erase(log, { subject: consumer })
     reply(
       context,
       { entries },
@@ -133,10 +149,12 @@ export async function eraseFields(
 }
 
 async function entryOf(
-  find: (id: string) => Promise<number | undefined>,
+  logs: readonly LedgerFile['log'][],
   id: string,
-): Promise<{ readonly from: number; readonly to: number }> {
-  const seq = await find(id)
-  if (seq === undefined) throw new CliError('CLI_NOT_FOUND', `there is no entry ${id}`)
-  return { from: seq, to: seq + 1 }
+): Promise<{ readonly log: LedgerFile['log']; readonly seq: number }> {
+  for (const log of logs) {
+    const seq = await log.find(id)
+    if (seq !== undefined) return { log, seq }
+  }
+  throw new CliError('CLI_NOT_FOUND', `there is no entry ${id}`)
 }

@@ -1,0 +1,81 @@
+/**
+ * A log that is older than its last signed checkpoint was put back from a backup. It is not continued: its successor begins,
+ * whose first entry names it and what was signed of it. What is missing stays a finding of `audit verify`, for whoever put the
+ * old copy there may not have meant well.
+ */
+import {
+  AuditError,
+  openLog,
+  openSuccessor,
+  predecessorOrigins,
+  successorOrigin,
+  type Checkpoint,
+} from '@mcp-gateway/audit-chain'
+import { verifyCheckpoint } from '@mcp-gateway/audit-chain/verify'
+import { placeOf, policyOf } from './ledger-keys.ts'
+import type { LedgerMeta } from './ledger-meta.ts'
+import type { LedgerReader } from './ledger-rows.ts'
+import type { OpenedLog } from './ledger-store.ts'
+import type { Logger } from './log.ts'
+
+export type SuccessionOptions = {
+  readonly file: string
+  /** Asked as well, which reads all of it once. */
+  readonly meta: LedgerMeta | undefined
+  readonly logger: Logger
+}
+
+/** The log as it was opened, or its successor. Whether entries were changed, only reading all of them can tell: not here. */
+export async function continueOrSucceed(opened: OpenedLog, options: SuccessionOptions): Promise<OpenedLog> {
+  const { store, log } = opened
+  const { origin } = log
+  const head = await store.head(origin)
+  // One that has no entry yet is new, and nobody remembers it.
+  if (head === undefined) return opened
+  const known = await lastKnown(origin, options)
+  if (known === undefined || known.size <= head.size) return opened
+  let previous = known
+  let name = successorOrigin(origin)
+  // One of this name was signed before, and is not in this copy: nobody may take its name.
+  for (let lost = await lastKnown(name, options); lost !== undefined; lost = await lastKnown(name, options)) {
+    previous = lost
+    name = successorOrigin(name)
+  }
+  const successor = openLog({ store, origin: name })
+  try {
+    await openSuccessor(successor, previous)
+  } catch (error) {
+    // Another gateway has begun it just now.
+    if (!(error instanceof AuditError) || error.code !== 'AUDIT_FORKED') throw error
+  }
+  await log[Symbol.asyncDispose]()
+  const sizes = { entries: head.size, signedEntries: known.size }
+  options.logger.error({ log: origin, ...sizes, successor: name }, 'the log is older than what was signed of it: it is left as it is, and another begins') // prettier-ignore
+  return { ...opened, log: successor }
+}
+
+/** What was signed last, as far as anybody here remembers: with our own key, or recorded in the meta-log. */
+async function lastKnown(origin: string, { file, meta }: SuccessionOptions): Promise<Checkpoint | undefined> {
+  const policy = policyOf(file, origin)
+  const note = policy && (await placeOf(file).last(origin))
+  const kept = note && verifyCheckpoint(note, policy, origin).checkpoint
+  // A meta-log that can't be read stops no call; whoever signs the next checkpoint says so.
+  const recorded = (await meta?.records.last(origin).catch(() => undefined))?.checkpoint
+  return recorded !== undefined && recorded.size > (kept ? kept.size : 0) ? recorded : kept || undefined
+}
+
+/** The logs in the same place that this one succeeded, the oldest first. What is to be erased may be in them. */
+export async function* predecessorsOf({ store, log }: LedgerReader): AsyncGenerator<LedgerReader> {
+  for (const origin of predecessorOrigins(log.origin)) {
+    if ((await store.head(origin)) !== undefined) yield { store, log: openLog({ store, origin }) }
+  }
+}
+
+/** The same place with the log of this name in it. @throws AuditError AUDIT_NOT_FOUND, and closes it then */
+export async function named<T extends AsyncDisposable & LedgerReader>(newest: T, name: string | undefined): Promise<T> {
+  if (name === undefined || name === newest.log.origin) return newest
+  for await (const one of predecessorsOf(newest)) if (one.log.origin === name) return { ...newest, ...one }
+  const message = `there is no log ${name} before ${newest.log.origin}`
+  await newest[Symbol.asyncDispose]()
+  throw new AuditError('AUDIT_NOT_FOUND', message)
+}
