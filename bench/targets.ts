@@ -17,6 +17,7 @@ export const TARGET_NAMES = [
   'floor',
   'gateway',
   'gateway-guarded',
+  'gateway-inspected',
   'gateway-audited',
   'gateway-audited-async',
   'two-cores-audited',
@@ -50,10 +51,17 @@ export const targets: Readonly<Record<TargetName, Target>> = {
   gateway: { ...gateway, describe: 'API key, stdio echo, 2026-07-28', traffic: 'modern', sessions: false },
   'gateway-guarded': {
     ...gateway,
-    describe: 'the same with 50 policies, a limit, address lists, redaction and the tool guard',
+    describe: 'the same with 50 policies, a limit, address lists and redaction',
     traffic: 'modern',
     sessions: false,
     command: guardedCommand(),
+  },
+  'gateway-inspected': {
+    ...gateway,
+    describe: 'gateway-guarded with the guard of tool definitions',
+    traffic: 'modern',
+    sessions: false,
+    command: guardedCommand({ toolGuard: { definitions: 'block', results: 'allow' } }),
   },
   'gateway-audited': {
     ...gateway,
@@ -150,7 +158,7 @@ function onBothCores(command: Target['command']): Target['command'] {
 }
 
 /** A bucket so deep that the load never meets its end, but is counted all the same. */
-function guardedCommand() {
+function guardedCommand(more: object = {}) {
   const conditions = [{ param: 'customerId', operator: 'eq', caller: 'attributes.customerId' }]
   const policies = Array.from({ length: 50 }, (_, index) => ({
     id: `p${index}`,
@@ -165,7 +173,7 @@ function guardedCommand() {
     rateLimit: { limits: [{ id: 'all', per: ['caller', 'tool'], rate: '10000/s', burst: 1_000_000_000 }] },
     ipFilter: { allow: ['127.0.0.0/8', '::1/128'] },
     redaction: [{ id: 'pii', on: ['arguments', 'results'], detectors: 'all', fields: ['**.password'] }],
-    toolGuard: { definitions: 'block', results: 'allow' },
+    ...more,
   }
   return (folder: string): Promise<Command> => gatewayWith(folder, [echoServer('echo')], { enabled: false }, guards)
 }

@@ -54,14 +54,18 @@ export async function continueOrSucceed(opened: OpenedLog, options: SuccessionOp
   return { ...opened, log: successor }
 }
 
-/** What was signed last, as far as anybody here remembers: with our own key, or recorded in the meta-log. */
+/** What was signed last, as far as anybody here remembers. What can't be read stops no call: who signs next says so. */
 async function lastKnown(origin: string, { file, meta }: SuccessionOptions): Promise<Checkpoint | undefined> {
+  const kept = await keptBeside(origin, file).catch(() => undefined)
+  const recorded = (await meta?.records.last(origin).catch(() => undefined))?.checkpoint
+  return recorded === undefined || (kept !== undefined && kept.size > recorded.size) ? kept : recorded
+}
+
+/** Whoever can write there and has not our key is not believed. */
+async function keptBeside(origin: string, file: string): Promise<Checkpoint | undefined> {
   const policy = policyOf(file, origin)
   const note = policy && (await placeOf(file).last(origin))
-  const kept = note && verifyCheckpoint(note, policy, origin).checkpoint
-  // A meta-log that can't be read stops no call; whoever signs the next checkpoint says so.
-  const recorded = (await meta?.records.last(origin).catch(() => undefined))?.checkpoint
-  return recorded !== undefined && recorded.size > (kept ? kept.size : 0) ? recorded : kept || undefined
+  return policy && note !== undefined ? verifyCheckpoint(note, policy, origin).checkpoint : undefined
 }
 
 /** The logs in the same place that this one succeeded, the oldest first. What is to be erased may be in them. */

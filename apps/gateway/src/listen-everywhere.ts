@@ -3,6 +3,7 @@ import {
   isObject,
   isRequest,
   joinUri,
+  MAX_SUBSCRIPTIONS,
   META_SUBSCRIPTION,
   splitUri,
   WireError,
@@ -18,7 +19,6 @@ import type { CallContext } from './context.ts'
 import { SUBJECTS, type ListKind } from './list-cache.ts'
 import type { Server } from './server.ts'
 
-const MAX_SUBSCRIPTIONS = 1000
 /** Notifications that may wait for a slow client; past them it is told to come back. */
 const MAX_WAITING = 1000
 /** How long the acknowledgement waits for the servers. */
