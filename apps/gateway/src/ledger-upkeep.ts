@@ -28,12 +28,11 @@ export function createLedgerUpkeep({ log, store, keys, config, logger }: LedgerU
   let tasks: readonly Promise<void>[] = []
 
   const ageOut = async (days: number): Promise<void> => {
-    const retentions: Retention[] = []
-    for await (const one of predecessorsOf({ store, log })) retentions.push(retentionOf(one, days))
-    retentions.push(retentionOf({ store, log }, days))
+    let retentions: readonly Retention[] | undefined
     while (!signal.aborted) {
       let waitMs = RETENTION_EVERY_MS
       try {
+        retentions ??= await retentionsOf({ store, log }, days)
         for (const retention of retentions) await retention.run(signal)
       } catch (error) {
         if (signal.aborted) return
@@ -67,6 +66,9 @@ export function createLedgerUpkeep({ log, store, keys, config, logger }: LedgerU
   }
 }
 
-function retentionOf({ store, log }: LedgerReader, days: number): Retention {
-  return createRetention({ store, log, retainMs: days * DAY_MS, by: 'gateway' })
+/** Of this log and those before it. */
+async function retentionsOf(reader: LedgerReader, days: number): Promise<Retention[]> {
+  const readers = [reader]
+  for await (const one of predecessorsOf(reader)) readers.push(one)
+  return readers.map(({ store, log }) => createRetention({ store, log, retainMs: days * DAY_MS, by: 'gateway' }))
 }

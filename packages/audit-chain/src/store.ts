@@ -85,8 +85,8 @@ export interface AuditStore {
    */
   append(origin: string, seal: (head: Head) => Sealed): Promise<void>
   /**
-   * For a store with a thread of its own, which then hashes and seals what it writes: `append` of drafts, with a clock that is
-   * `aheadMs` before this machine's. @returns receipts in their order
+   * For a store with a thread of its own, which then hashes and seals what it writes: `append` of drafts, by a clock that is
+   * `aheadMs` ahead of this machine's. @returns receipts in their order
    */
   readonly appendDrafts?: (origin: string, drafts: readonly Draft[], aheadMs: number) => Promise<readonly Receipt[]>
   /** `undefined` when there is no such log. */
