@@ -2,8 +2,8 @@
  * The meta-log of a gateway's region: an entry for each checkpoint that one of its logs signed. It alone is shown to
  * witnesses, and it knows of each log what was signed last, when an older copy of that log knows less.
  *
- * It is opened with the first checkpoint and costs a call nothing. One that cannot be opened, read or written is told and
- * tried again: checkpoints of logs are signed all the same, and calls never wait for it.
+ * It is opened with the first checkpoint, or with the first call of a tenant, which waits until it was read. No other call does.
+ * One that cannot be opened, read or written is told and tried again: calls go on, and checkpoints of logs are signed, all the same.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createMetaLog, formatTlogProof, type AuditStore, type MetaLog } from '@mcp-gateway/audit-chain'

@@ -9,6 +9,7 @@ import {
   openSuccessor,
   predecessorOrigins,
   successorOrigin,
+  type AuditStore,
   type Checkpoint,
 } from '@mcp-gateway/audit-chain'
 import { verifyCheckpoint } from '@mcp-gateway/audit-chain/verify'
@@ -29,29 +30,38 @@ export type SuccessionOptions = {
 export async function continueOrSucceed(opened: OpenedLog, options: SuccessionOptions): Promise<OpenedLog> {
   const { store, log } = opened
   const { origin } = log
-  const head = await store.head(origin)
   // One that has no entry yet is new, and nobody remembers it.
-  if (head === undefined) return opened
+  if ((await store.head(origin)) === undefined) return opened
+  // Before the log itself is looked at: another gateway may write to it, and sign, at any time.
   const known = await lastKnown(origin, options)
-  if (known === undefined || known.size <= head.size) return opened
-  let previous = known
-  let name = successorOrigin(origin)
-  // One of this name was signed before, and is not in this copy: nobody may take its name.
-  for (let lost = await lastKnown(name, options); lost !== undefined; lost = await lastKnown(name, options)) {
-    previous = lost
-    name = successorOrigin(name)
-  }
+  const { size = 0 } = (await store.head(origin)) ?? {}
+  if (known === undefined || known.size <= size) return opened
+  const { name, previous } = await nextName(known, store, options)
   const successor = openLog({ store, origin: name })
   try {
-    await openSuccessor(successor, previous)
+    if ((await store.head(name)) === undefined) await openSuccessor(successor, previous)
   } catch (error) {
     // Another gateway has begun it just now.
     if (!(error instanceof AuditError) || error.code !== 'AUDIT_FORKED') throw error
   }
   await log[Symbol.asyncDispose]()
-  const sizes = { entries: head.size, signedEntries: known.size }
+  const sizes = { entries: size, signedEntries: known.size }
   options.logger.error({ log: origin, ...sizes, successor: name }, 'the log is older than what was signed of it: it is left as it is, and another begins') // prettier-ignore
   return { ...opened, log: successor }
+}
+
+/** One that is in this place already, or that was never signed: nobody may take the name of a log that is lost. */
+async function nextName(
+  known: Checkpoint,
+  store: AuditStore,
+  options: SuccessionOptions,
+): Promise<{ readonly name: string; readonly previous: Checkpoint }> {
+  for (let previous = known; ;) {
+    const name = successorOrigin(previous.origin)
+    const lost = await lastKnown(name, options)
+    if (lost === undefined || (await store.head(name)) !== undefined) return { name, previous }
+    previous = lost
+  }
 }
 
 /** What was signed last, as far as anybody here remembers. What can't be read stops no call: who signs next says so. */
@@ -75,11 +85,15 @@ export async function* predecessorsOf({ store, log }: LedgerReader): AsyncGenera
   }
 }
 
-/** The same place with the log of this name in it. @throws AuditError AUDIT_NOT_FOUND, and closes it then */
+/** The same place with the log of this name in it. @throws AuditError AUDIT_NOT_FOUND. Whatever it throws, it closes the place */
 export async function named<T extends AsyncDisposable & LedgerReader>(newest: T, name: string | undefined): Promise<T> {
   if (name === undefined || name === newest.log.origin) return newest
-  for await (const one of predecessorsOf(newest)) if (one.log.origin === name) return { ...newest, ...one }
-  const message = `there is no log ${name} before ${newest.log.origin}`
-  await newest[Symbol.asyncDispose]()
-  throw new AuditError('AUDIT_NOT_FOUND', message)
+  await using opened = new AsyncDisposableStack()
+  opened.use(newest)
+  for await (const one of predecessorsOf(newest)) {
+    if (one.log.origin !== name) continue
+    opened.move()
+    return { ...newest, ...one }
+  }
+  throw new AuditError('AUDIT_NOT_FOUND', `there is no log ${name} before ${newest.log.origin}`)
 }

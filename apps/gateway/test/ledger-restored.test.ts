@@ -2,9 +2,13 @@
 // for good, and is read, aged and erased with the new one.
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pino } from 'pino'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import type { AuditStore } from '@mcp-gateway/audit-chain'
 import type { RunningGateway } from '@mcp-gateway/gateway'
-import { checkPlace, metaFileOf, openLedger, predecessorsOf, queryLedger, readLedger, readLedgerFile, type LedgerPlace } from '@mcp-gateway/gateway/ledger' // prettier-ignore
+import { checkPlace, metaFileOf, openLedger, openLedgerFile, predecessorsOf, queryLedger, readLedger, readLedgerFile, type LedgerPlace } from '@mcp-gateway/gateway/ledger' // prettier-ignore
+import { openLedgerLog } from '../src/ledger-store.ts'
+import { continueOrSucceed } from '../src/ledger-succession.ts'
 import { entriesIn, folder, type Folder } from './ledger-support.ts'
 import { echoServer, gatewayWith, modern, send } from './support.ts'
 
@@ -128,6 +132,61 @@ it('a checkpoint that we did not sign begins nothing', async () => {
   await gateway.close()
   expect((await stateOf()).origin).toBe(origin)
   await expect(sign()).rejects.toMatchObject({ code: 'AUDIT_FORKED' })
+})
+
+it('one that another gateway writes to and signs just then was not put back', async () => {
+  await run(1)
+  const { origin } = await stateOf()
+  using opened = await openLedgerLog(fileOf())
+  await using other = await openLedgerFile(fileOf())
+  let looks = 0
+  const store: AuditStore = {
+    ...opened.store,
+    // What the other one does between any two looks of ours.
+    async head(name) {
+      const seen = await opened.store.head(name)
+      looks += 1
+      await other.log.append({ type: 'test' })
+      await other.keys.checkpoint()
+      return seen
+    },
+  }
+  const options = { file: fileOf(), meta: undefined, logger: pino({ level: 'silent' }) }
+  const { log } = await continueOrSucceed({ ...opened, store }, options)
+  expect(looks).toBeGreaterThan(0)
+  expect(log.origin).toBe(origin)
+})
+
+it('gateways that start at the same time begin one successor, and go on in it together', async () => {
+  await run(2)
+  backUp()
+  await run(1)
+  putBack()
+  const { origin } = await stateOf()
+  await using gateways = new AsyncDisposableStack()
+  const started = await Promise.all(Array.from({ length: 4 }, () => gatewayWith(config(), place.database)))
+  for (const gateway of started) gateways.defer(async () => await gateway.close())
+  for (const gateway of started) expect(await call(gateway)).toBe(200)
+  await gateways.disposeAsync()
+  await sign()
+  const after = await stateOf()
+  expect(after.origin).toBe(`${origin}.2`)
+  expect((await entriesIn(fileOf())).filter(({ type }) => type === 'tool.call')).toHaveLength(4)
+  const { findings } = await checkPlace(placeOf(), { everyLog: true })
+  expect(new Set(findings.map((finding) => finding.origin))).toEqual(new Set([origin]))
+})
+
+it('a successor that another gateway began and signed meanwhile is the one', async () => {
+  await run(2)
+  backUp()
+  await run(1)
+  putBack()
+  const { origin } = await stateOf()
+  using late = await openLedgerLog(fileOf())
+  await run(1)
+  const { log } = await continueOrSucceed(late, { file: fileOf(), meta: undefined, logger: pino({ level: 'silent' }) })
+  expect(log.origin).toBe(`${origin}.2`)
+  expect((await stateOf()).origin).toBe(`${origin}.2`)
 })
 
 it('what ages, does so in the old log too', async () => {

@@ -66,6 +66,8 @@ async function checked(context: Context, options: AuditFileOptions & { readonly 
     const place = auditPlace(context, options)
     let told = 0
     const onProgress = (done: number, total: number): void => {
+      // Logs are checked one after the other.
+      if (done < told) told = 0
       if (done - told < PROGRESS_EVERY) return
       told = done
       context.note(`${done} of ${total} entries checked (${Math.floor((done / total) * 100)} %)`)
