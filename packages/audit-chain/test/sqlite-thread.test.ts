@@ -134,6 +134,29 @@ test('a locked database: waiting ends, the event loop turns meanwhile, and the l
   expect((await threaded.log.append({ type: 'test' })).seq).toBe(1)
 })
 
+test('a thread that is behind gets its entries with their commitments, and what it writes is the same', async () => {
+  using home = scratch()
+  await using threaded = openThreaded(home)
+  const append = async (text: string) => await threaded.log.append({ type: 'test', subject: 's', fields: { text } })
+  await append('first')
+  using other = new DatabaseSync(home.path)
+  other.exec('begin immediate')
+  // The one that the thread cannot write yet, and one that comes when it has been at it for long.
+  const stuck = append('hashed there')
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  const late = append('hashed here')
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  other.exec('commit')
+  const seqs = (await Promise.all([stuck, late])).map(({ seq }) => seq)
+  const texts = seqs.map(async (seq) => (await threaded.log.disclose(seq)).map(({ value }) => String(value)))
+  expect(await Promise.all(texts)).toEqual([
+    ['s', 'hashed there'],
+    ['s', 'hashed here'],
+  ])
+  // Each field against its commitment in the chain.
+  expect(await examineLog({ store: threaded.store, origin: ORIGIN })).toMatchObject({ findings: [], size: 3 })
+})
+
 test('an id that is taken is refused, and the others of its batch are not', async () => {
   using home = scratch()
   await using threaded = openThreaded(home)
