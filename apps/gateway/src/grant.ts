@@ -62,11 +62,15 @@ export type GrantParts = {
   readonly shown?: ((kind: ListKind, list: ServerList) => ServerList) | undefined
 }
 
+/** Most rules ask for nothing. */
+const NONE: readonly never[] = []
+
 export function openGrant(parts: GrantParts): Grant {
   const { call, sent, target, subject, decision, limiter, cutters, shown } = parts
   const notes = notesOf(decision)
-  const { obligations = [] } = decision ?? {}
-  const profiles = obligations.flatMap((one) => (one.type === 'redact' ? [one.profile] : []))
+  const obligations = decision?.obligations ?? NONE
+  const profiles =
+    obligations.length === 0 ? NONE : obligations.flatMap((one) => (one.type === 'redact' ? one.profile : []))
   const cuts = target && cutters?.(target, profiles)
   const results = cuts?.results
   const inspects = parts.guard?.inspectsResults === true && target !== undefined
@@ -91,9 +95,10 @@ export function openGrant(parts: GrantParts): Grant {
     detail: detailOf(decision),
     admit() {
       if (limiter === undefined || target === undefined || subject === undefined) return undefined
-      const named = obligations.flatMap((one) => (one.type === 'limit' ? [one.limit] : []))
+      const named =
+        obligations.length === 0 ? NONE : obligations.flatMap((one) => (one.type === 'limit' ? one.limit : []))
       const tell = (admission: Admission): Admission => {
-        Object.assign(call.responseHeaders ?? {}, admission.headers)
+        if (call.responseHeaders !== undefined) Object.assign(call.responseHeaders, admission.headers)
         if (admission.error !== undefined) throw admission.error
         return admission
       }

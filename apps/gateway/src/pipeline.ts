@@ -34,18 +34,25 @@ export function onRequest(request: AuthRequest, pipeline: Pipeline): Caller | Pr
 
 /** Every JSON-RPC request, whichever way it came in. */
 export async function* onCall(call: Call, pipeline: Pipeline): Exchange {
-  using record = pipeline.recorder(call)
+  // `using` would say the same, and takes a tenth of what all these steps take.
+  const record = pipeline.recorder(call)
+  let place: Disposable | undefined
   try {
     const unready = pipeline.readiness?.(call.caller.tenantId)
     if (unready !== undefined) await unready
     const allowed = pipeline.authority.authorize(call)
     const grant = record.granted(allowed instanceof Promise ? await allowed : allowed)
     const admitted = grant.admit()
-    using _place = admitted instanceof Promise ? await admitted : admitted
-    const response = record.result(yield* grant.present(await call.forward(grant.message)))
+    place = admitted instanceof Promise ? await admitted : admitted
+    const exchange = call.forward(grant.message)
+    const answer = grant.present(exchange instanceof Promise ? await exchange : exchange)
+    const response = record.result(yield* answer)
     // With the log on it is a promise: the reply leaves after the commit.
     return response instanceof Promise ? await response : response
   } catch (error) {
     throw await record.fail(error)
+  } finally {
+    place?.[Symbol.dispose]()
+    record.end()
   }
 }

@@ -14,13 +14,15 @@ import type { Logger } from './log.ts'
 import type { Call } from './pipeline.ts'
 import { describeFailure } from './replies.ts'
 
-export type CallRecord = Disposable & {
+export type CallRecord = {
   /** What the log says of it besides. */
   granted(grant: Grant): Grant
   /** A promise when there is an audit log to wait for. */
   result(response: JsonRpcResponse): JsonRpcResponse | Promise<JsonRpcResponse>
   /** What to throw. */
   fail(error: unknown): unknown
+  /** Whatever happened. */
+  end(): void
 }
 
 export type Recorder = (call: Call) => CallRecord
@@ -71,7 +73,7 @@ export function createRecorder(
           ) ?? told
         )
       },
-      [Symbol.dispose]() {
+      end() {
         inFlight -= counts
         if (!isEntered && !UNRECORDED.has(outcome.code)) ledgerOf?.(call.caller.tenantId)?.closeAbandoned(call, endOf())
         metrics?.ended(call, grant?.message, outcome.status, outcome.code, performance.now() - from)

@@ -7,7 +7,8 @@
 import { META_SUBSCRIPTION, META_VERSION } from './era.ts'
 import { WireError } from './errors.ts'
 import { loadOf, type Load } from './upstream.ts'
-import { createMailbox, type Exchange, type Mailbox } from './exchange.ts'
+import type { Exchange } from './exchange.ts'
+import { Mailbox } from './mailbox.ts'
 import type { Headers } from './headers.ts'
 import { createInFlight, type InFlight } from './in-flight.ts'
 import {
@@ -123,7 +124,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
       throw new WireError('WIRE_CALL_LIMIT', `${options.maxInFlight} calls are in flight at this server already`)
     }
     const id = pending.newId()
-    const mailbox = createMailbox(() => cancel(entry, signal?.reason))
+    const mailbox = new Mailbox(() => cancel(entry, signal?.reason))
     const startedAt = now()
     const deadline = maxTimeoutMs === undefined ? Number.POSITIVE_INFINITY : startedAt + maxTimeoutMs
     const entry: Pending = { id, request: message, mailbox, questions: undefined, activeAt: startedAt, startedAt, idleMs, deadline, isBackground } // prettier-ignore
@@ -139,7 +140,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
       { once: true },
     )
     options.send(outbound(message, id))
-    return mailbox.exchange
+    return mailbox
   }
 
   const accept = (message: JsonRpcMessage, size: number): void => {

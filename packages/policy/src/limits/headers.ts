@@ -9,11 +9,15 @@ export type LimitHeaders = Readonly<Record<string, string>>
 
 export const NO_HEADERS: LimitHeaders = Object.freeze({})
 
-/** `answers` are those of `limits`, in order. */
-export function limitHeaders(limits: readonly AppliedLimit[], answers: readonly RateAnswer[]): LimitHeaders {
-  const at = nearestOf(answers)
-  const [nearest, answer] = [limits[at], answers[at]]
-  if (nearest?.rate === undefined || answer === undefined) return NO_HEADERS
+/** `answers` are those of `limits`, in order; `at` is the one that is nearest. */
+export function limitHeaders(
+  limits: readonly AppliedLimit[],
+  answers: readonly RateAnswer[],
+  at: number,
+): LimitHeaders {
+  const nearest = limits[at]
+  const answer = answers[at]
+  if (nearest === undefined || answer === undefined) return NO_HEADERS
   let policies = nearest.policy
   let current = stateOf(nearest, answer)
   if (limits.length > 1) {
@@ -22,7 +26,7 @@ export function limitHeaders(limits: readonly AppliedLimit[], answers: readonly 
       .flatMap((one, index) => (limits[index] === undefined ? [] : [stateOf(limits[index], one)]))
       .join(', ')
   }
-  const count = String(nearest.rate.count)
+  const { count } = nearest
   const remaining = String(answer.remaining)
   const reset = String(seconds(answer.resetUs))
   const headers = {
@@ -38,11 +42,14 @@ export function limitHeaders(limits: readonly AppliedLimit[], answers: readonly 
   return answer.retryAfterUs > 0 ? { ...headers, 'Retry-After': String(seconds(answer.retryAfterUs)) } : headers
 }
 
+const NOTHING_NEAR = { remaining: Infinity, retryAfterUs: 0 }
+
 /** A refusing limit is nearer than one with room, and of two that refuse the one that takes longer. -1 when there is none. */
 export function nearestOf(answers: readonly RateAnswer[]): number {
   let nearest = -1
-  let least = { remaining: Infinity, retryAfterUs: 0 }
-  for (const [index, answer] of answers.entries()) {
+  let least: Pick<RateAnswer, 'remaining' | 'retryAfterUs'> = NOTHING_NEAR
+  for (let index = 0; index < answers.length; index += 1) {
+    const answer = answers[index] as RateAnswer
     const { remaining, retryAfterUs } = answer
     if (remaining > least.remaining || (remaining === least.remaining && retryAfterUs <= least.retryAfterUs)) continue
     nearest = index

@@ -2,19 +2,30 @@
 import { hash } from 'node:crypto'
 import { compileGlobs } from '../glob.ts'
 import { createPairCache, type PairCache } from '../pair-cache.ts'
+import type { RateRequest } from '../store.ts'
 import type { Subject, ToolCall } from '../subject.ts'
 import { intervalOf } from './gcra.ts'
 import type { Dimension, Limit, Rate } from './limit.ts'
 
+/** A limit that is about a call. All that can be told before it is asked is here: the same call comes again and again. */
 export type AppliedLimit = {
   readonly limit: Limit
   readonly key: string
-  /** The rate of the caller's tier; absent when it is unlimited. */
-  readonly rate: Rate | undefined
-  readonly intervalUs: number | undefined
+  /** What its bucket is asked; undefined when the caller's tier is unlimited. */
+  readonly request: RateRequest | undefined
   readonly concurrent: number | undefined
+  /** Calls in a window, as `RateLimit-Limit` has it. */
+  readonly count: string
   /** As `RateLimit-Policy` has it. */
   readonly policy: string
+}
+
+/** Those about one call; of `requests`, one for each that has a rate, in order. */
+export type AppliedLimits = {
+  readonly limits: readonly AppliedLimit[]
+  readonly rated: readonly AppliedLimit[]
+  readonly requests: readonly RateRequest[]
+  readonly holdsPlaces: boolean
 }
 
 /** (server, tool) whose limits are remembered, and of one subject those with their keys. */
@@ -30,14 +41,14 @@ type Compiled = {
   readonly rates: (subject: Subject) => Timed | undefined
 }
 
-type Timed = { readonly rate: Rate; readonly intervalUs: number; readonly policy: string }
+type Timed = { readonly rate: Rate; readonly intervalUs: number; readonly count: string; readonly policy: string }
 
 export function createLimitFinder(
   limits: readonly Limit[],
-): (subject: Subject, call: ToolCall, named: readonly string[]) => readonly AppliedLimit[] {
+): (subject: Subject, call: ToolCall, named: readonly string[]) => AppliedLimits {
   const compiled = limits.map(compile)
   const remembered = createPairCache<readonly Compiled[]>(MAX_REMEMBERED)
-  const ofSubjects = new WeakMap<Subject, PairCache<readonly AppliedLimit[]>>()
+  const ofSubjects = new WeakMap<Subject, PairCache<AppliedLimits>>()
   const knowsAddresses = limits.some(({ per }) => per.includes('address'))
 
   const about = (server: string, tool: string): readonly Compiled[] => {
@@ -48,18 +59,21 @@ export function createLimitFinder(
     }
     return found
   }
-  const find = (subject: Subject, call: ToolCall, named: readonly string[]): readonly AppliedLimit[] => {
-    const applied: AppliedLimit[] = []
+  const find = (subject: Subject, call: ToolCall, named: readonly string[]): AppliedLimits => {
+    const limits: AppliedLimit[] = []
     for (const { limit, hasRole, rates } of about(call.server, call.tool)) {
       if (limit.applies === 'named' && !named.includes(limit.id)) continue
       if (!hasRole(subject.roles)) continue
       const timed = rates(subject)
       if (timed === undefined && limit.concurrent === undefined) continue
       const key = keyOf(limit, subject, call)
-      const { rate, intervalUs, policy = '' } = timed ?? {}
-      applied.push({ limit, key, rate, intervalUs, concurrent: limit.concurrent, policy })
+      const request = timed && { key, intervalUs: timed.intervalUs, burst: timed.rate.burst }
+      const { policy = '', count = '' } = timed ?? {}
+      limits.push({ limit, key, request, concurrent: limit.concurrent, count, policy })
     }
-    return applied
+    const rated = limits.filter(({ request }) => request !== undefined)
+    const requests = rated.flatMap(({ request = [] }) => request)
+    return { limits, rated, requests, holdsPlaces: limits.some(({ concurrent }) => concurrent !== undefined) }
   }
   return (subject, call, named) => {
     if (named.length > 0 || knowsAddresses) return find(subject, call, named)
@@ -106,7 +120,7 @@ function minutely(count: number): Rate {
 
 function time(id: string, rate: Rate): Timed {
   const policy = `"${id}";q=${rate.count};w=${Math.ceil(rate.windowMs / 1000)}`
-  return { rate, intervalUs: intervalOf(rate), policy }
+  return { rate, intervalUs: intervalOf(rate), count: String(rate.count), policy }
 }
 
 function isRate(rate: Exclude<Limit['rate'], undefined | string>): rate is Rate {

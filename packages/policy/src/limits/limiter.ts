@@ -10,7 +10,7 @@ import type { Subject, ToolCall } from '../subject.ts'
 import { createDayQuota } from './day-quota.ts'
 import { createGuardedStore, type StoreFailure } from './guarded-store.ts'
 import { limitHeaders, nearestOf, NO_HEADERS, type LimitHeaders } from './headers.ts'
-import { createLimitFinder, type AppliedLimit } from './limit-finder.ts'
+import { createLimitFinder, type AppliedLimit, type AppliedLimits } from './limit-finder.ts'
 import { DEFAULT_LIMITS, type Limit } from './limit.ts'
 
 export type LimiterOptions = {
@@ -83,13 +83,13 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
   })
   const failed = (failure: StoreFailure): Admission => (onFailure === 'open' ? waveThrough() : refuseFailed(failure))
   const spend = options.quota && createDayQuota({ perDay: options.quota, store, failed })
-  const rated = (rates: readonly AppliedLimit[], taken: Taken | undefined, isDegraded = false): Admission => {
+  const rated = ({ rated: limits }: AppliedLimits, taken: Taken | undefined, isDegraded = false): Admission => {
     if (taken?.failure) return failed(taken.failure)
-    return conclude(rates, taken?.value ?? [], isDegraded || taken?.degraded === true)
+    return conclude(limits, taken?.value ?? NO_ANSWERS, isDegraded || taken?.degraded === true)
   }
   /** Places first: a call that finds none takes nothing from its buckets. */
-  const admitHeld = async (found: readonly AppliedLimit[], signal: AbortSignal | undefined): Promise<Admission> => {
-    const slots = found.filter((one) => one.concurrent !== undefined)
+  const admitHeld = async (found: AppliedLimits, signal: AbortSignal | undefined): Promise<Admission> => {
+    const slots = found.limits.filter((one) => one.concurrent !== undefined)
     const requests = slots.map(({ key, concurrent = 0 }) => ({ key, limit: concurrent }))
     const acquired = await store.acquire(requests, newId(), leaseMs, signal)
     if (acquired.failure) return failed(acquired.failure)
@@ -97,9 +97,8 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     if (full !== undefined) return refuseConcurrent(full, acquired.degraded)
     const giveBack = once(() => acquired.release())
     try {
-      const rates = found.filter((one) => one.rate !== undefined)
-      const taken = rates.length > 0 ? await store.take(rates.map(requestOf), signal) : undefined
-      const admission = rated(rates, taken, acquired.degraded)
+      const taken = found.requests.length > 0 ? await store.take(found.requests, signal) : undefined
+      const admission = rated(found, taken, acquired.degraded)
       if (admission.allowed) return { ...admission, [Symbol.dispose]: giveBack }
       giveBack()
       return admission
@@ -109,11 +108,11 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     }
   }
 
-  const admit: Limiter['admit'] = (subject, call, { named = [], signal } = {}) => {
+  const admit: Limiter['admit'] = (subject, call, { named = NONE_NAMED, signal } = NO_OPTIONS) => {
     const found = find(subject, call, named)
-    if (found.some((one) => one.concurrent !== undefined)) return admitHeld(found, signal)
-    if (found.length === 0) return rated(found, undefined)
-    const taken = store.take(found.map(requestOf), signal)
+    if (found.holdsPlaces) return admitHeld(found, signal)
+    if (found.requests.length === 0) return rated(found, undefined)
+    const taken = store.take(found.requests, signal)
     return taken instanceof Promise ? taken.then((late) => rated(found, late)) : rated(found, taken)
   }
   if (spend === undefined) return { admit }
@@ -128,14 +127,14 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
 
 type Taken = Awaited<ReturnType<ReturnType<typeof createGuardedStore>['take']>>
 
-function requestOf({ key, intervalUs = 1, rate }: AppliedLimit): { key: string; intervalUs: number; burst: number } {
-  return { key, intervalUs, burst: rate?.burst ?? 1 }
-}
+const NO_ANSWERS: readonly RateAnswer[] = []
+const NONE_NAMED: readonly string[] = []
+const NO_OPTIONS: AdmitOptions = {}
 
 function conclude(limits: readonly AppliedLimit[], answers: readonly RateAnswer[], degraded: boolean): Admission {
-  const headers = limitHeaders(limits, answers)
-  const [first] = limits
   const nearest = nearestOf(answers)
+  const headers = limitHeaders(limits, answers, nearest)
+  const first = limits[0]
   const limit = limits[nearest]
   const answer = answers[nearest]
   if (limit === undefined || answer === undefined || answer.allowed) {

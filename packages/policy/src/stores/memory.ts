@@ -21,6 +21,8 @@ export type MemoryLimitStore = LimitStore & {
   readonly size: () => number
 }
 
+type Bucket = { fullAtUs: number; movedAt: number }
+
 /** Buckets that one call looks at for a full one to throw away: eviction stays cheap for the caller who causes it. */
 const MAX_SWEEP = 64
 
@@ -30,35 +32,50 @@ export function createMemoryLimitStore({
   wallClock = Date.now,
 }: MemoryLimitStoreOptions = {}): MemoryLimitStore {
   if (!Number.isInteger(maxKeys) || maxKeys < 1) throw new RangeError('maxKeys must be a whole number from 1 on')
-  /** Least recently used first. */
-  const buckets = new Map<string, number>()
+  /** Least recently used first, but for what was used in the last few calls. */
+  const buckets = new Map<string, Bucket>()
+  /** How many buckets have been asked. */
+  let turn = 0
+  const turnsUntilMoved = Math.floor(maxKeys / 16)
   /** By key, who holds a place until when. Bounded by the calls that are running. */
   const places = new Map<string, Map<string, number>>()
   /** Those of earlier days first. */
   const days = new Map<string, { readonly day: number; calls: number }>()
 
-  const put = (key: string, fullAtUs: number, nowUs: number): void => {
-    buckets.delete(key)
+  const put = (key: string, known: Bucket | undefined, fullAtUs: number, nowUs: number): void => {
+    turn += 1
+    if (known !== undefined) {
+      known.fullAtUs = fullAtUs
+      // A Map lays itself out anew after every few that are taken out: to move the key of each call cost more than its count.
+      if (turn - known.movedAt < turnsUntilMoved) return
+      known.movedAt = turn
+      buckets.delete(key)
+      buckets.set(key, known)
+      return
+    }
     if (buckets.size >= maxKeys) evict(buckets, nowUs)
-    buckets.set(key, fullAtUs)
+    buckets.set(key, { fullAtUs, movedAt: turn })
   }
   return {
     take(requests) {
       const nowUs = Math.floor(clock() * 1000)
       const [only] = requests
       if (only !== undefined && requests.length === 1) {
-        const answer = step(buckets.get(only.key), only, nowUs)
-        put(only.key, answer.nextUs, nowUs)
+        const bucket = buckets.get(only.key)
+        const answer = step(bucket?.fullAtUs, only, nowUs)
+        put(only.key, bucket, answer.nextUs, nowUs)
         return [answer]
       }
-      const answers = requests.map((request) => step(buckets.get(request.key), request, nowUs))
+      const answers = requests.map((request) => step(buckets.get(request.key)?.fullAtUs, request, nowUs))
       if (!answers.every(({ allowed }) => allowed)) {
         return answers.flatMap((answer, index): RateAnswer[] => {
           const request = requests[index]
           return request === undefined ? [] : [untouched(answer, request)]
         })
       }
-      for (const [index, { key }] of requests.entries()) put(key, answers[index]?.nextUs ?? nowUs, nowUs)
+      for (const [index, { key }] of requests.entries()) {
+        put(key, buckets.get(key), answers[index]?.nextUs ?? nowUs, nowUs)
+      }
       return answers
     },
     acquire(requests, holder, leaseMs) {
@@ -98,10 +115,10 @@ export function createMemoryLimitStore({
   }
 }
 
-function evict(buckets: Map<string, number>, nowUs: number): void {
+function evict(buckets: Map<string, Bucket>, nowUs: number): void {
   let seen = 0
   let dropped = false
-  for (const [key, fullAtUs] of buckets) {
+  for (const [key, { fullAtUs }] of buckets) {
     if (fullAtUs <= nowUs) dropped = buckets.delete(key)
     if (++seen >= MAX_SWEEP) break
   }

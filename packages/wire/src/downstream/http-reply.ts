@@ -43,8 +43,10 @@ export type ResponseHeaders = Readonly<Record<string, string>> | undefined
 
 export function sendJson(res: ServerResponse, status: number, body: unknown, headers?: ResponseHeaders): void {
   const text = JSON.stringify(body)
-  // The spread first: behind other members it costs three times as much.
-  res.writeHead(status, { ...headers, 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
+  // A list, which is how they are written in the end: a copy of the object with two more members costs more.
+  const fields: (string | number)[] = ['content-type', 'application/json', 'content-length', Buffer.byteLength(text)]
+  for (const name in headers) fields.push(name, headers[name] as string)
+  res.writeHead(status, fields as string[])
   res.end(text)
 }
 

@@ -2,7 +2,8 @@
 import type { RequestOptions } from '../correlator.ts'
 import { META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_SUBSCRIPTION, META_VERSION } from '../era.ts'
 import { WireError } from '../errors.ts'
-import { createMailbox, type Exchange } from '../exchange.ts'
+import type { Exchange } from '../exchange.ts'
+import { Mailbox } from '../mailbox.ts'
 import { isObject, metaOf, withMeta, without, type JsonObject, type JsonRpcNotification, type JsonRpcRequest } from '../json-rpc.ts' // prettier-ignore
 import { isLogLevel } from '../log-levels.ts'
 import { untilSent } from '../resend.ts'
@@ -90,7 +91,7 @@ async function* listen(shared: SharedSession, message: JsonRpcRequest, signal: A
   const { profile } = shared.connection
   const tag = (notification: JsonRpcNotification): JsonRpcNotification =>
     withMeta(notification, { [META_SUBSCRIPTION]: message.id })
-  const mailbox = createMailbox(() => undefined)
+  const mailbox = new Mailbox(() => undefined)
   const member = shared.join({
     onNotification(notification) {
       const kind = LIST_CHANGED[notification.method]
@@ -109,7 +110,7 @@ async function* listen(shared: SharedSession, message: JsonRpcRequest, signal: A
     if (subscribed.length > 0) honoured['resourceSubscriptions'] = subscribed
     const method = 'notifications/subscriptions/acknowledged'
     yield tag({ jsonrpc: '2.0', method, params: { notifications: honoured } })
-    return yield* mailbox.exchange
+    return yield* mailbox
   } finally {
     signal?.removeEventListener('abort', onAbort)
     member.leave()

@@ -8,7 +8,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { META_VERSION, type Era } from '../era.ts'
 import { WireError } from '../errors.ts'
-import { createMailbox, type Exchange, type Mailbox } from '../exchange.ts'
+import type { Exchange } from '../exchange.ts'
+import { Mailbox } from '../mailbox.ts'
 import { mirrorHeaders, type Headers } from '../headers.ts'
 import { createInFlight } from '../in-flight.ts'
 import {
@@ -220,7 +221,7 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
         )
       }
     }
-    const mailbox = createMailbox(() => leave(signal?.reason))
+    const mailbox = new Mailbox(() => leave(signal?.reason))
     signal?.addEventListener(
       'abort',
       () => {
@@ -243,7 +244,7 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
         running.drop(call.id)
         clock.stop()
       })
-    return mailbox.exchange
+    return mailbox
   }
 
   const respond = async (message: JsonRpcResponse): Promise<void> => {
