@@ -112,19 +112,21 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
     return () => (reading ??= readBody(req, options.maxBodyBytes()))
   }
 
-  const mcp = async (req: IncomingMessage, res: ServerResponse, path: string, requestId: string): Promise<void> => {
+  const mcp = (req: IncomingMessage, res: ServerResponse, path: string, requestId: string): Promise<void> => {
     const address = enter(req)
     // What is signed has to be seen before it is parsed; it is read once, for both.
     const body = options.isSigned(req.headers) ? bodyOf(req) : undefined
-    const answer = authenticate(req, body)
-    const caller = answer instanceof Promise ? await answer : answer
-    const serverId = path === '/mcp' ? undefined : path.slice(SINGLE_SERVER.length)
-    const endpoint = options.endpoint(serverId, caller.tenantId)
-    if (endpoint === undefined)
-      throw new GatewayError('GATEWAY_UNKNOWN_SERVER', `there is no server ${serverId?.slice(0, 64)}`)
-    const responseHeaders = { 'x-request-id': requestId }
-    const clientSession = clientSessionOf(req)
-    return endpoint.handle(req, res, { caller, address, requestId, principal: principalOf(caller), responseHeaders, clientSession, path, body }) // prettier-ignore
+    const serve = (caller: Caller): Promise<void> => {
+      const serverId = path === '/mcp' ? undefined : path.slice(SINGLE_SERVER.length)
+      const endpoint = options.endpoint(serverId, caller.tenantId)
+      if (endpoint === undefined)
+        throw new GatewayError('GATEWAY_UNKNOWN_SERVER', `there is no server ${serverId?.slice(0, 64)}`)
+      const responseHeaders = { 'x-request-id': requestId }
+      const clientSession = clientSessionOf(req)
+      return endpoint.handle(req, res, { caller, address, requestId, principal: principalOf(caller), responseHeaders, clientSession, path, body }) // prettier-ignore
+    }
+    const caller = authenticate(req, body)
+    return caller instanceof Promise ? caller.then(serve) : serve(caller)
   }
 
   /** @returns the route that it was for */

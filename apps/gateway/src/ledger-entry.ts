@@ -3,7 +3,15 @@
  * which can be erased. Nothing a caller makes up goes into the facts at any length.
  */
 import type { EntryInput, JsonObject as Facts } from '@mcp-gateway/audit-chain'
-import { isObject, without, type JsonObject, type JsonRpcRequest, type JsonRpcResponse } from '@mcp-gateway/wire'
+import type { Caller } from '@mcp-gateway/auth'
+import {
+  isObject,
+  without,
+  type JsonObject,
+  type JsonRpcRequest,
+  type JsonRpcResponse,
+  type ServerProfile,
+} from '@mcp-gateway/wire'
 import { nameWithoutSecrets } from './foreign-text.ts'
 import type { GrantNotes } from './grant.ts'
 import { keepBody, type BodyRules, type Kept } from './ledger-body.ts'
@@ -27,9 +35,6 @@ export type CallEnd = {
   readonly sent: JsonRpcRequest
 }
 
-/** Name, version and era as the server's handshake gave them. */
-export type ServerIdentity = { readonly name?: string; readonly version?: string; readonly era: string }
-
 /** Methods whose params and results are somebody's data. Of the others, lists and handshakes, only the facts are kept. */
 const WITH_BODIES = new Set(['tools/call', 'prompts/get', 'resources/read', 'completion/complete'])
 const WITH_PARAMS = new Set([...WITH_BODIES, 'resources/subscribe', 'resources/unsubscribe'])
@@ -37,17 +42,11 @@ const WITH_PARAMS = new Set([...WITH_BODIES, 'resources/subscribe', 'resources/u
 const MAX_NAME = 256
 const MAX_SUBJECT = 256
 
-export function callEntry(
-  call: Call,
-  end: CallEnd,
-  rules: BodyRules,
-  identity: ServerIdentity | undefined,
-): EntryInput {
+export function callEntry(call: Call, end: CallEnd, rules: BodyRules, profile: ServerProfile | undefined): EntryInput {
   const { message, caller, requestId, server } = call
   const { method } = message
-  const fields: Kept['fields'] = {
-    request: JSON.stringify({ keyId: caller.keyId, scheme: caller.scheme, requestId }).toWellFormed(),
-  }
+  const { subject, beforeRequestId } = saidOf(caller)
+  const fields: Kept['fields'] = { request: `${beforeRequestId}${JSON.stringify(requestId)}}` }
   const sizes: Kept['facts'] = {}
   if (end.detail === 'bodies') {
     const { method: asked, params: given } = end.sent
@@ -59,9 +58,9 @@ export function callEntry(
   }
   return {
     type: method === 'tools/call' ? 'tool.call' : 'call',
-    facts: factsOf(call, end, sizes, identity),
+    facts: factsOf(call, end, sizes, profile),
     fields,
-    subject: subjectOf(caller.id),
+    subject,
   }
 }
 
@@ -70,7 +69,7 @@ function factsOf(
   { message: { method, params }, server }: Call,
   end: CallEnd,
   sizes: Kept['facts'],
-  identity: ServerIdentity | undefined,
+  profile: ServerProfile | undefined,
 ): Facts {
   const { argumentsCutAt, requestBytes, responseBytes, responseCutAt } = sizes
   const { dryRun, redacted, flagged } = end.notes
@@ -90,15 +89,22 @@ function factsOf(
   if (responseCutAt !== undefined) facts['responseCutAt'] = responseCutAt
   if (rule !== undefined) facts['rule'] = plain(rule)
   if (server !== undefined) facts['server'] = server
-  if (identity !== undefined) facts['serverInfo'] = infoOf(identity)
+  if (profile !== undefined) facts['serverInfo'] = infoOf(profile)
   facts['status'] = end.status
   return facts
 }
 
-function infoOf({ name, version, era }: ServerIdentity): Facts {
-  const info: Record<string, string> = { era }
-  if (name) info['name'] = plain(name)
-  if (version) info['version'] = plain(version)
+const infos = new WeakMap<ServerProfile, Facts>()
+
+/** Era, name and version as the server's handshake gave them. */
+function infoOf(profile: ServerProfile): Facts {
+  const known = infos.get(profile)
+  if (known !== undefined) return known
+  const { name, version } = profile.serverInfo ?? {}
+  const info: Record<string, string> = { era: profile.era }
+  if (typeof name === 'string' && name !== '') info['name'] = plain(name)
+  if (typeof version === 'string' && version !== '') info['version'] = plain(version)
+  infos.set(profile, info)
   return info
 }
 
@@ -116,9 +122,25 @@ export function isToolError({ result }: JsonRpcResponse): boolean {
   return isObject(result) && result['isError'] === true
 }
 
-function subjectOf(callerId: string): string {
-  const id = callerId.toWellFormed().replaceAll(/\p{Cc}/gu, '?')
-  return id === '' ? 'anonymous' : id.slice(0, MAX_SUBJECT).toWellFormed()
+type Said = { readonly subject: string; readonly beforeRequestId: string }
+
+/** The same caller comes again and again. */
+const said = new WeakMap<Caller, Said>()
+
+function saidOf(caller: Caller): Said {
+  const known = said.get(caller)
+  if (known !== undefined) return known
+  const { id, keyId, scheme } = caller
+  const subject =
+    id
+      .toWellFormed()
+      .replaceAll(/\p{Cc}/gu, '?')
+      .slice(0, MAX_SUBJECT)
+      .toWellFormed() || 'anonymous'
+  const beforeRequestId = `${JSON.stringify({ keyId, scheme }).slice(0, -1)},"requestId":`
+  const now = { subject, beforeRequestId }
+  said.set(caller, now)
+  return now
 }
 
 function plain(text: string): string {

@@ -1,9 +1,9 @@
 /** The audit log as a gateway has it: opened, started with an entry, and closed with one. */
 import { basename, dirname, join } from 'node:path'
 import type { Redactor } from '@mcp-gateway/policy'
+import type { ServerProfile } from '@mcp-gateway/wire'
 import type { ExportConfig } from './config-audit.ts'
 import type { Config } from './config.ts'
-import type { ServerIdentity } from './ledger-entry.ts'
 import type { ExportState, LedgerExports } from './ledger-exports.ts'
 import { createLedgerKeys, type LedgerKeys } from './ledger-keys.ts'
 import type { LedgerMeta } from './ledger-meta.ts'
@@ -58,9 +58,9 @@ export async function openGatewayLedger(options: GatewayLedgerOptions): Promise<
     first[Symbol.dispose]()
     throw error
   })
-  const identify = (tenantId: string, id: string): ServerIdentity | undefined =>
-    identityOf(options.server(tenantId, id))
-  const ledger = createLedger({ ...opened, config: { ...config.audit, redactor: options.redactor }, identify, logger })
+  const profileOf = (tenantId: string, id: string): ServerProfile | undefined =>
+    options.server(tenantId, id)?.lastProfile()
+  const ledger = createLedger({ ...opened, config: { ...config.audit, redactor: options.redactor }, profileOf, logger })
   const { store, log } = opened
   const keys = createLedgerKeys({ store, origin: log.origin, file, meta })
   const upkeep = createLedgerUpkeep({ store, log, keys, config: config.audit, logger })
@@ -121,17 +121,6 @@ async function openExports(options: GatewayLedgerOptions, opened: OpenedLog): Pr
 /** Files belong to one log; whoever receives from several tells them apart by the log's name in each entry. */
 function exportInto(one: ExportConfig, folder: string): ExportConfig {
   return 'path' in one ? { ...one, path: join(dirname(one.path), folder, basename(one.path)) } : one
-}
-
-function identityOf(server: Server | undefined): ServerIdentity | undefined {
-  const profile = server?.state().profile
-  if (profile === undefined) return undefined
-  const { name, version } = (profile.serverInfo ?? {}) as Readonly<Record<string, unknown>>
-  return {
-    era: profile.era,
-    ...(typeof name === 'string' && { name }),
-    ...(typeof version === 'string' && { version }),
-  }
 }
 
 /** Ids of API keys, never the keys. */

@@ -4,9 +4,10 @@
  * whoever administers the database, against whom audit-chain is written.
  */
 import type { AuditLog, AuditStore, EntryInput } from '@mcp-gateway/audit-chain'
+import type { ServerProfile } from '@mcp-gateway/wire'
 import { GatewayError } from './errors.ts'
 import type { BodyRules } from './ledger-body.ts'
-import { callEntry, type CallEnd, type ServerIdentity } from './ledger-entry.ts'
+import { callEntry, type CallEnd } from './ledger-entry.ts'
 import type { Logger } from './log.ts'
 import type { Backlog } from './metrics.ts'
 import type { Call } from './pipeline.ts'
@@ -35,7 +36,8 @@ export type LedgerOptions = {
   readonly log: AuditLog
   readonly store: AuditStore
   readonly config: AuditConfig
-  readonly identify: (tenantId: string, serverId: string) => ServerIdentity | undefined
+  /** What a server said of itself last. */
+  readonly profileOf: (tenantId: string, serverId: string) => ServerProfile | undefined
   readonly logger: Logger
 }
 
@@ -48,7 +50,9 @@ const MAX_AHEAD = 1024
 const GATHER_MS = 10
 const GATHER_FOR_THREAD_MS = 1
 
-export function createLedger({ log, store, config, identify, logger }: LedgerOptions): Ledger {
+function written(): void {}
+
+export function createLedger({ log, store, config, profileOf, logger }: LedgerOptions): Ledger {
   /** Entries that could not be written since the last one that was. */
   let lost = 0
   let lostEver = 0
@@ -59,9 +63,8 @@ export function createLedger({ log, store, config, identify, logger }: LedgerOpt
     lostEver += 1
     logger.error({ type, error: String(error) }, 'not in the audit log')
   }
-  const note = async (input: EntryInput): Promise<void> => {
-    await log.append(input).catch((error: unknown) => missed(input, error))
-  }
+  const note = (input: EntryInput): Promise<void> =>
+    log.append(input).then(written, (error: unknown) => missed(input, error))
 
   /** The gap is part of the history: how many entries are missing is the first thing written when writing works again. */
   const recover = async (): Promise<void> => {
@@ -75,7 +78,7 @@ export function createLedger({ log, store, config, identify, logger }: LedgerOpt
     new GatewayError('GATEWAY_AUDIT_UNAVAILABLE', 'the call cannot be recorded, so there is no answer', { cause })
 
   const entryOf = (call: Call, end: CallEnd): EntryInput =>
-    callEntry(call, end, config, call.server === undefined ? undefined : identify(call.caller.tenantId, call.server))
+    callEntry(call, end, config, call.server === undefined ? undefined : profileOf(call.caller.tenantId, call.server))
 
   const gatherMs = store.appendDrafts === undefined ? GATHER_MS : GATHER_FOR_THREAD_MS
   let gathered: EntryInput[] = []

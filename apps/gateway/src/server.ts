@@ -46,6 +46,8 @@ export type Server = {
   readonly id: string
   readonly config: () => ServerConfig
   readonly state: () => ServerState
+  /** What the server said of itself last; undefined until it has, as it is configured now. */
+  readonly lastProfile: () => ServerProfile | undefined
   /** What the server said of itself; starts it when that is not known. */
   profile(asker: Asker): Promise<ServerProfile>
   /** One request of the modern era. Without an await when the server is modern, open, and nothing is to be checked. */
@@ -218,6 +220,7 @@ export function createServer(options: ServerOptions): Server {
         ...(status !== 'ready' && error !== undefined && { error }),
       }
     },
+    lastProfile: () => profile,
     profile: async (asker) => (await common(asker)).connection.profile,
     request,
     async notify(message, asker) {

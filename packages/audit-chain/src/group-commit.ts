@@ -131,31 +131,34 @@ export function createGroupCommit<T, R>(
     if (queue.length === 0 && running === 0 && !isScheduled) onIdle?.()
   }
 
+  const cancellable = (waiting: Waiting<T, R>, signal: AbortSignal): Waiting<T, R> => {
+    signal.throwIfAborted()
+    const onAbort = (): void => cancel(own, signal.reason)
+    const settle =
+      <V>(how: (value: V) => void) =>
+      (value: V): void => {
+        signal.removeEventListener('abort', onAbort)
+        how(value)
+      }
+    const own = { ...waiting, resolve: settle(waiting.resolve), reject: settle(waiting.reject) }
+    signal.addEventListener('abort', onAbort, { once: true })
+    return own
+  }
+
   return {
     outstanding: () => outstanding,
     push(item, sizeBytes, signal) {
       return new Promise((resolve, reject) => {
-        signal?.throwIfAborted()
         if (isClosed) throw new AuditError('AUDIT_CLOSED', 'this log is closed')
         const { maxOutstanding, maxOutstandingBytes } = limits
         if (outstanding >= maxOutstanding || (outstanding > 0 && outstandingBytes + sizeBytes > maxOutstandingBytes)) {
           const message = `${outstanding} entries (${outstandingBytes} bytes) wait to be written already`
           throw new AuditError('AUDIT_BACKLOG_FULL', message)
         }
-        const onAbort = (): void => cancel(waiting, signal?.reason)
-        const settle =
-          <V>(how: (value: V) => void) =>
-          (value: V): void => {
-            signal?.removeEventListener('abort', onAbort)
-            how(value)
-          }
-        const waiting = signal
-          ? { item, sizeBytes, resolve: settle(resolve), reject: settle(reject) }
-          : { item, sizeBytes, resolve, reject }
+        const waiting = { item, sizeBytes, resolve, reject }
+        queue.push(signal === undefined ? waiting : cancellable(waiting, signal))
         outstanding += 1
         outstandingBytes += sizeBytes
-        queue.push(waiting)
-        signal?.addEventListener('abort', onAbort, { once: true })
         schedule()
       })
     },

@@ -107,7 +107,7 @@ export function openSqliteThread(): SqliteThread {
         const ready = isBehind() ? drafts.map((one) => ({ ...one, commit: commitmentsTo(one.fields) })) : drafts
         const written = await write({ kind: 'write', file, origin, drafts: packDrafts(ready), aheadMs })
         if (written === undefined) throw new TypeError('the thread wrote, and does not say where')
-        return drafts.map(({ id }, i) => receiptOf(origin, id, written, i))
+        return drafts.map(({ id }, i) => new WrittenReceipt(origin, id, written, i))
       },
     }),
     async release(path) {
@@ -134,14 +134,24 @@ const MAX_IN_FLIGHT = 2
 const BEHIND_MS = 10
 
 /** Few who append look at the hash, and a view of it costs as much as the rest. */
-function receiptOf(origin: string, id: string, { seq, at, leafHashes }: Written, i: number): Receipt {
-  return {
-    origin,
-    seq: seq + i,
-    id,
-    at,
-    get leafHash() {
-      return leafHashes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES)
-    },
+class WrittenReceipt implements Receipt {
+  readonly origin: string
+  readonly seq: number
+  readonly id: string
+  readonly at: number
+  readonly #leafHashes: Uint8Array
+  readonly #index: number
+
+  constructor(origin: string, id: string, { seq, at, leafHashes }: Written, index: number) {
+    this.origin = origin
+    this.seq = seq + index
+    this.id = id
+    this.at = at
+    this.#leafHashes = leafHashes
+    this.#index = index
+  }
+
+  get leafHash(): Uint8Array {
+    return this.#leafHashes.subarray(this.#index * HASH_BYTES, (this.#index + 1) * HASH_BYTES)
   }
 }

@@ -31,6 +31,7 @@ export const LOOK_BEHIND_CHARS = 4
 const PLUS = 43
 const PARENTHESIS = 40
 const DASH = 45
+const ZERO = 48
 const COLON = 58
 const UPPER_Z = 90
 
@@ -53,6 +54,20 @@ export function looksOf(enabled: ReadonlySet<Detector>): Looks {
   const numbers = has('ssn') || has('credit_card') || has('phone') || has('ip')
   const others = { email: has('email'), phone: has('phone'), ip: has('ip'), iban: has('iban'), secret: has('secret') }
   return { enabled, numbers, ...others }
+}
+
+/** The shortest secret that is made of letters only has 14 characters, and whatever else is shorter has one of these in it. */
+const SHORT_CHARS = 13
+const AT = 64
+
+/** Of most values, such as `text` and `complete`, a look at their letters tells that there is nothing in them. */
+export function isPlain(text: string): boolean {
+  if (text.length > SHORT_CHARS) return false
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if ((code >= ZERO && code <= COLON) || code === AT) return false
+  }
+  return true
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Redacting a text, whole or in chunks; both give the same. */
 import { endOfLine, MAX_LINE_CHARS, replaceInLine, type CompiledPattern } from './patterns.ts'
-import { LOOK_BEHIND_CHARS, scan, type Looks } from './scanner.ts'
+import { isPlain, LOOK_BEHIND_CHARS, scan, type Looks } from './scanner.ts'
 import type { Span } from './span.ts'
 
 /** What to look for in texts. */
@@ -27,7 +27,7 @@ function placeholder(name: string): string {
 
 export function redactText(text: string, { looks, patterns }: TextRules, findings: Findings): string {
   const own = patterns.length > 0 ? replaceLines(text, patterns, findings) : text
-  if (looks === undefined) return own
+  if (looks === undefined || isPlain(own)) return own
   const spans: Span[] = []
   scan({ text: own, isFinal: true }, 0, true, looks, spans)
   return spans.length === 0 ? own : replaceSpans(own, 0, own.length, spans, findings)

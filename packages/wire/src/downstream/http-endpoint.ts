@@ -115,18 +115,14 @@ export function createHttpEndpoint<C extends Context>(options: EndpointOptions<C
     return backend.notify(message, context)
   }
 
-  const post = async (
+  const post = (
+    body: ReturnType<typeof parseBody>,
     req: IncomingMessage,
     res: ServerResponse,
     context: C,
-    seen: { id?: JsonRpcId },
-  ): Promise<void> => {
-    requireJson(req)
-    const bytes = await (context.body === undefined ? readBody(req, limits.maxBodyBytes) : context.body())
-    const body = parseBody(bytes.toString('utf8'), limits)
+  ): Promise<void> | void => {
     if (!Array.isArray(body)) {
       const message = body as JsonRpcMessage
-      if (isRequest(message)) seen.id = message.id
       if (!isResponse(message) && eraOf(message, single(req.headers, 'mcp-protocol-version')) === 'modern') {
         return modern(message, req, res, context)
       }
@@ -140,10 +136,15 @@ export function createHttpEndpoint<C extends Context>(options: EndpointOptions<C
   }
 
   const handle = async (req: IncomingMessage, res: ServerResponse, context: C): Promise<void> => {
-    const seen: { id?: JsonRpcId } = {}
+    let id: JsonRpcId | undefined
     try {
-      if (req.method === 'POST') await post(req, res, context, seen)
-      else if (req.method === 'GET' && req.headers['mcp-session-id'] !== undefined)
+      if (req.method === 'POST') {
+        requireJson(req)
+        const bytes = await (context.body === undefined ? readBody(req, limits.maxBodyBytes) : context.body())
+        const body = parseBody(bytes.toString('utf8'), limits)
+        if ('id' in body && isRequest(body)) ({ id } = body)
+        await post(body, req, res, context)
+      } else if (req.method === 'GET' && req.headers['mcp-session-id'] !== undefined)
         findSession(req, context).listen(req, res, context)
       else if (req.method === 'DELETE' && req.headers['mcp-session-id'] !== undefined) {
         await table.remove(findSession(req, context))
@@ -151,7 +152,7 @@ export function createHttpEndpoint<C extends Context>(options: EndpointOptions<C
       } else throw new WireError('WIRE_METHOD_NOT_ALLOWED', 'only POST is answered here without a session')
     } catch (error) {
       options.onFailure?.(error, context)
-      sendFailure(res, describeFailure(error, context), seen.id, context.responseHeaders)
+      sendFailure(res, describeFailure(error, context), id, context.responseHeaders)
     }
   }
 
