@@ -24,7 +24,7 @@ redaction:
 `)
 const engine = createPolicyEngine(rules)
 const limiter = createLimiter({ limits: rules.limits ?? [] })
-const redactor = createRedactor(rules.redaction).forCall('shop', 'refund', 'logs')
+const redactor = createRedactor(rules.redaction).forCall('shop', 'refund').logs
 
 type Refund = { readonly amount: number; readonly note: string }
 const refund = ({ amount }: Refund): string => `${amount} EUR are on their way`

@@ -137,7 +137,7 @@ export function openAllServersSession(
   async function* forward(server: Server, granted: JsonRpcRequest, requestOptions: RequestOptions): Exchange {
     const session = await sessionWith(server)
     const exchange = joinResponse(session.request(granted, requestOptions), server.id)
-    return yield* mapExchange(exchange, (said) => outward(said, server, session))
+    return yield* mapExchange(exchange, { onMessage: (said) => outward(said, server, session) })
   }
 
   return {

@@ -22,7 +22,7 @@ import type { JsonObject, JsonRpcRequest } from '@mcp-gateway/wire'
 import { isRelay, neededFor, targetOf } from './call-target.ts'
 import type { DefinitionGuard } from './definition-guard.ts'
 import { listKindOf } from './aggregate.ts'
-import { createCutters, openGrant, pass, type Grant } from './grant.ts'
+import { openGrant, pass, type Grant } from './grant.ts'
 import type { ListKind, ServerList } from './list-cache.ts'
 import type { Call } from './pipeline.ts'
 
@@ -60,7 +60,7 @@ export function createAuthority({ file, hasPolicies, limiter, guard, scopesOf }:
   const cutsCalls = file.redaction?.some(({ on }) => on.includes('arguments') || on.includes('results')) === true
   const watchesCalls =
     engine !== undefined || scopesOf !== undefined || limiter !== undefined || guard?.watchesCalls === true || cutsCalls
-  const cutters = cutsCalls ? createCutters(redactor) : undefined
+  const cutter = cutsCalls ? redactor : undefined
 
   const decide = (subject: Subject, target: ToolCall): Decision | undefined => {
     const decision = engine?.decide(subject, target)
@@ -75,7 +75,7 @@ export function createAuthority({ file, hasPolicies, limiter, guard, scopesOf }:
     const subject = subjectOf(call.caller)
     const decision = decide(subject, target)
     const counting = isRelay(target) ? undefined : limiter
-    const parts = { call, sent, target, decision, limiter: counting, subject, cutters, guard }
+    const parts = { call, sent, target, decision, limiter: counting, subject, redactor: cutter, guard }
     const checked = guard?.check(call.caller, target)
     return checked === undefined ? openGrant(parts) : checked.then(() => openGrant(parts))
   }

@@ -90,7 +90,7 @@ function watched(upstream: Upstream, onNames: (names: readonly string[]) => void
     ...upstream,
     request(message, options) {
       const exchange = upstream.request(message, options)
-      return message.method === 'tools/list' ? mapExchange(exchange, (said) => said, look) : exchange
+      return message.method === 'tools/list' ? mapExchange(exchange, { onResponse: look }) : exchange
     },
   }
 }

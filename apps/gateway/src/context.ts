@@ -10,7 +10,7 @@ export type CallContext = Context & {
   /** The client's, as our own proxies tell it. */
   readonly address?: string | undefined
   /** Sent with the answer; limits say in them what is left. */
-  readonly responseHeaders?: Record<string, string>
+  readonly responseHeaders?: string[]
   /** The caller's own name for one of its sessions (`X-MCP-Session`), which enablements may belong to. */
   readonly clientSession?: string | undefined
 }

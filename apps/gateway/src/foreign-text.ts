@@ -7,7 +7,7 @@ import { createRedactor, type Detector } from '@mcp-gateway/policy'
 /** Not addresses and phone numbers: an operator has to see which server refused on which port. */
 const DETECTORS: readonly Detector[] = ['secret', 'email', 'ssn', 'credit_card', 'iban']
 const rule = { id: 'log', server: ['*'], tool: ['*'], on: ['logs'], detectors: DETECTORS, fields: [], patterns: [], applies: 'always' } as const // prettier-ignore
-const redactor = createRedactor([rule]).forCall('', '', 'logs')
+const redactor = createRedactor([rule]).forCall('', '').logs
 
 export function withoutSecrets(text: string): string {
   return redactor.text(text).value

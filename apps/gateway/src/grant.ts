@@ -1,6 +1,6 @@
 /** What a call was granted: the message that may be forwarded, its place under the limits, and what of the answer is shown. */
 import type { Admission, CallRedactor, Decision, Limiter, Redactor, Subject, ToolCall } from '@mcp-gateway/policy'
-import { isObject, mapExchange, type Exchange, type JsonObject, type JsonRpcMessage, type JsonRpcRequest, type JsonRpcResponse } from '@mcp-gateway/wire' // prettier-ignore
+import { isObject, mapExchange, type Exchange, type ExchangeView, type JsonObject, type JsonRpcMessage, type JsonRpcRequest, type JsonRpcResponse } from '@mcp-gateway/wire' // prettier-ignore
 import { listKindOf } from './aggregate.ts'
 import type { DefinitionGuard } from './definition-guard.ts'
 import type { ListKind, ServerList } from './list-cache.ts'
@@ -36,19 +36,6 @@ export function pass(sent: JsonRpcRequest): Grant {
   return { message: sent, notes: NOTES, detail: 'bodies', admit: () => undefined, present: (exchange) => exchange }
 }
 
-type Cutters = { readonly arguments: CallRedactor | undefined; readonly results: CallRedactor | undefined }
-
-/** Which redactors are about a call; `named` are those that the deciding rule asks for. */
-export function createCutters(redactor: Redactor): (target: ToolCall, named: readonly string[]) => Cutters {
-  return ({ server, tool }, named) => {
-    const active = (passage: 'arguments' | 'results'): CallRedactor | undefined => {
-      const found = redactor.forCall(server, tool, passage, named)
-      return found.isActive ? found : undefined
-    }
-    return { arguments: active('arguments'), results: active('results') }
-  }
-}
-
 export type GrantParts = {
   readonly call: Call
   /** Under the server's own names. */
@@ -57,84 +44,112 @@ export type GrantParts = {
   readonly subject?: Subject | undefined
   readonly decision?: Decision | undefined
   readonly limiter?: Limiter | undefined
-  readonly cutters?: ReturnType<typeof createCutters> | undefined
+  /** Undefined when no rule is about arguments and results. */
+  readonly redactor?: Redactor | undefined
   readonly guard?: DefinitionGuard | undefined
   readonly shown?: ((kind: ListKind, list: ServerList) => ServerList) | undefined
+}
+
+export function openGrant(parts: GrantParts): Grant {
+  return new CallGrant(parts)
 }
 
 /** Most rules ask for nothing. */
 const NONE: readonly never[] = []
 
-export function openGrant(parts: GrantParts): Grant {
-  const { call, sent, target, subject, decision, limiter, cutters, shown } = parts
-  const notes = notesOf(decision)
-  const obligations = decision?.obligations ?? NONE
-  const profiles =
-    obligations.length === 0 ? NONE : obligations.flatMap((one) => (one.type === 'redact' ? one.profile : []))
-  const cuts = target && cutters?.(target, profiles)
-  const results = cuts?.results
-  const inspects = parts.guard?.inspectsResults === true && target !== undefined
-  const cut = (value: unknown, by: CallRedactor): unknown => {
+/** A class, since one is made for each call, and closures would be made with it. It is also how the caller sees the exchange. */
+class CallGrant implements Grant, ExchangeView {
+  readonly message: JsonRpcRequest
+  readonly notes: GrantNotes
+  readonly detail: Grant['detail']
+  readonly #parts: GrantParts
+  readonly #obligations: Decision['obligations']
+  readonly #results: CallRedactor | undefined
+  readonly #inspects: boolean
+
+  constructor(parts: GrantParts) {
+    const { sent, target, decision, redactor, guard } = parts
+    this.#parts = parts
+    this.#obligations = decision?.obligations ?? NONE
+    this.notes = notesOf(decision)
+    this.detail = detailOf(this.#obligations)
+    const redactors = target && redactor?.forCall(target.server, target.tool, this.#namedBy('redact'))
+    this.#results = redactors?.results.isActive === true ? redactors.results : undefined
+    this.#inspects = guard?.inspectsResults === true && target !== undefined
+    this.message = redactors?.arguments.isActive === true ? this.#cutArguments(sent, redactors.arguments) : sent
+  }
+
+  admit(): Promise<Disposable> | Disposable | undefined {
+    const { limiter, target, subject } = this.#parts
+    if (limiter === undefined || target === undefined || subject === undefined) return undefined
+    const admission = limiter.admit(subject, target, { named: this.#namedBy('limit') })
+    return admission instanceof Promise ? admission.then((late) => this.#tell(late)) : this.#tell(admission)
+  }
+
+  present(exchange: Exchange): Exchange {
+    const isSeenAsItIs = this.#parts.shown === undefined && this.#results === undefined && !this.#inspects
+    return isSeenAsItIs ? exchange : mapExchange(exchange, this)
+  }
+
+  onMessage(said: JsonRpcMessage): JsonRpcMessage {
+    return this.#results === undefined ? said : this.#cutBody(said, this.#results)
+  }
+
+  onResponse(response: JsonRpcResponse): JsonRpcResponse {
+    const { shown, sent, target, guard } = this.#parts
+    if (shown !== undefined) return showList(sent.method, response, shown)
+    if (this.#inspects && target !== undefined) {
+      const flagged = guard?.inspectResult(target, response.result) ?? NONE
+      if (flagged.length > 0) this.notes.flagged = flagged
+    }
+    return this.#results === undefined ? response : this.#cutBody(response, this.#results)
+  }
+
+  #namedBy(type: 'redact' | 'limit'): readonly string[] {
+    if (this.#obligations.length === 0) return NONE
+    return this.#obligations.flatMap((one) => {
+      if (one.type !== type) return []
+      return one.type === 'redact' ? one.profile : one.type === 'limit' ? one.limit : []
+    })
+  }
+
+  #tell(admission: Admission): Admission {
+    const { headers, error } = admission
+    for (const name in headers) this.#parts.call.responseHeaders?.push(name, headers[name] as string)
+    if (error !== undefined) throw error
+    return admission
+  }
+
+  #cut(value: unknown, by: CallRedactor): unknown {
     const { value: rest, findings } = by.value(value)
     if (rest === value) return rest
     for (const [name, count] of Object.entries(findings)) {
-      notes.redacted ??= {}
-      notes.redacted[name] = (notes.redacted[name] ?? 0) + count
+      this.notes.redacted ??= {}
+      this.notes.redacted[name] = (this.notes.redacted[name] ?? 0) + count
     }
     return rest
   }
-  const finish = (response: JsonRpcResponse): JsonRpcResponse => {
-    if (shown !== undefined) return showList(sent.method, response, shown)
-    const flagged = inspects ? parts.guard?.inspectResult(target, response.result) : undefined
-    if (flagged !== undefined && flagged.length > 0) notes.flagged = flagged
-    return results === undefined ? response : cutBody(response, results, cut)
-  }
-  return {
-    message: cutArguments(sent, cuts?.arguments, cut),
-    notes,
-    detail: detailOf(decision),
-    admit() {
-      if (limiter === undefined || target === undefined || subject === undefined) return undefined
-      const named =
-        obligations.length === 0 ? NONE : obligations.flatMap((one) => (one.type === 'limit' ? one.limit : []))
-      const tell = (admission: Admission): Admission => {
-        if (call.responseHeaders !== undefined) Object.assign(call.responseHeaders, admission.headers)
-        if (admission.error !== undefined) throw admission.error
-        return admission
-      }
-      const admission = limiter.admit(subject, target, { named })
-      return admission instanceof Promise ? admission.then(tell) : tell(admission)
-    },
-    present(exchange) {
-      if (shown === undefined && results === undefined && !inspects) return exchange
-      return mapExchange(exchange, (said) => (results === undefined ? said : cutBody(said, results, cut)), finish)
-    },
-  }
-}
 
-type Cut = (value: unknown, by: CallRedactor) => unknown
+  #cutArguments(message: JsonRpcRequest, by: CallRedactor): JsonRpcRequest {
+    const given = message.params?.['arguments']
+    if (!isObject(given)) return message
+    const rest = this.#cut(given, by)
+    return rest === given ? message : { ...message, params: { ...message.params, arguments: rest } }
+  }
 
-function cutArguments(message: JsonRpcRequest, by: CallRedactor | undefined, cut: Cut): JsonRpcRequest {
-  const { params } = message
-  if (by === undefined || params === undefined) return message
-  const given = params['arguments']
-  if (!isObject(given)) return message
-  const rest = cut(given, by)
-  return rest === given ? message : { ...message, params: { ...params, arguments: rest } }
+  #cutBody<T extends JsonRpcMessage>(message: T, by: CallRedactor): T {
+    let rest: T & JsonObject = message
+    for (const name of BODIES) {
+      const given = rest[name]
+      const body = given === undefined ? given : this.#cut(given, by)
+      if (body !== given) rest = { ...rest, [name]: body }
+    }
+    return rest
+  }
 }
 
 /** Results and params, errors with the texts they quote, and questions of the server. */
 const BODIES = ['result', 'error', 'params'] as const
-
-function cutBody<T extends JsonRpcMessage>(message: T, by: CallRedactor, cut: Cut): T {
-  let rest: T & JsonObject = message
-  for (const name of BODIES) {
-    const given = rest[name]
-    const body = given === undefined ? given : cut(given, by)
-    if (body !== given) rest = { ...rest, [name]: body }
-  }
-  return rest
-}
 
 /** The page of a list, less what this caller could not use. */
 function showList(
@@ -158,8 +173,7 @@ function notesOf(decision: Decision | undefined): GrantNotes {
 }
 
 /** Of several rules that allow, one that keeps bodies out of the log is enough. */
-function detailOf(decision: Decision | undefined): Grant['detail'] {
-  return decision?.obligations.some((one) => one.type === 'log' && one.detail === 'metadata') === true
-    ? 'metadata'
-    : 'bodies'
+function detailOf(obligations: Decision['obligations']): Grant['detail'] {
+  if (obligations.length === 0) return 'bodies'
+  return obligations.some((one) => one.type === 'log' && one.detail === 'metadata') ? 'metadata' : 'bodies'
 }

@@ -121,7 +121,7 @@ export function createHttpServer(options: HttpServerOptions): NodeServer {
       const endpoint = options.endpoint(serverId, caller.tenantId)
       if (endpoint === undefined)
         throw new GatewayError('GATEWAY_UNKNOWN_SERVER', `there is no server ${serverId?.slice(0, 64)}`)
-      const responseHeaders = { 'x-request-id': requestId }
+      const responseHeaders = ['x-request-id', requestId]
       const clientSession = clientSessionOf(req)
       return endpoint.handle(req, res, { caller, address, requestId, principal: principalOf(caller), responseHeaders, clientSession, path, body }) // prettier-ignore
     }

@@ -56,7 +56,7 @@ function redacted(
   redactor: Redactor,
   { server, tool }: { readonly server: string; readonly tool: string },
 ): string | undefined {
-  const rules = redactor.forCall(server, tool, 'logs')
+  const rules = redactor.forCall(server, tool).logs
   if (!rules.isActive) return text
   try {
     if (max === undefined) {

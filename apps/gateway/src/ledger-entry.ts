@@ -46,16 +46,18 @@ export function callEntry(call: Call, end: CallEnd, rules: BodyRules, profile: S
   const { message, caller, requestId, server } = call
   const { method } = message
   const { subject, beforeRequestId } = saidOf(caller)
-  const fields: Kept['fields'] = { request: `${beforeRequestId}${JSON.stringify(requestId)}}` }
+  const fields: Kept['fields'] = {}
   const sizes: Kept['facts'] = {}
-  if (end.detail === 'bodies') {
-    const { method: asked, params: given } = end.sent
-    const at = { server: server ?? '', tool: asked === 'tools/call' ? String(given?.['name']) : asked }
-    const kept = { facts: sizes, fields }
-    if (WITH_PARAMS.has(method) && given !== undefined) keepBody('arguments', argumentsOf(given), at, rules, kept)
-    const answer = WITH_BODIES.has(method) ? answerOf(end) : undefined
-    if (answer !== undefined) keepBody('response', answer, at, rules, kept)
-  }
+  const kept = { facts: sizes, fields }
+  const { method: asked, params: given } = end.sent
+  const at = { server: server ?? '', tool: asked === 'tools/call' ? String(given?.['name']) : asked }
+  const hasBodies = end.detail === 'bodies'
+  // In the order of their names, in which they are written: nothing has to be sorted.
+  if (hasBodies && given !== undefined && WITH_PARAMS.has(method))
+    keepBody('arguments', argumentsOf(given), at, rules, kept)
+  fields['request'] = `${beforeRequestId}${JSON.stringify(requestId)}}`
+  const answer = hasBodies && WITH_BODIES.has(method) ? answerOf(end) : undefined
+  if (answer !== undefined) keepBody('response', answer, at, rules, kept)
   return {
     type: method === 'tools/call' ? 'tool.call' : 'call',
     facts: factsOf(call, end, sizes, profile),

@@ -215,7 +215,7 @@ export function createRest(options: RestOptions): Rest {
     const caller = c.get('caller')
     const { id, name } = c.req.valid('param')
     const { requestId, address } = c.env
-    const responseHeaders: Record<string, string> = {}
+    const responseHeaders: string[] = []
     const context = { caller, requestId, address, responseHeaders, principal: principalOf(caller) }
     // Not `c.req.valid`: the body parsed above keeps numbers as they were sent.
     const args = c.get('body')['arguments'] ?? {}
@@ -223,7 +223,8 @@ export function createRest(options: RestOptions): Rest {
     try {
       return c.json(await callTool(find(id, caller), name, args, context, pipeline, c.req.raw.signal), 200)
     } finally {
-      for (const [header, value] of Object.entries(responseHeaders)) c.header(header, value)
+      for (let at = 0; at < responseHeaders.length; at += 2)
+        c.header(responseHeaders[at] ?? '', responseHeaders[at + 1])
     }
   })
 

@@ -181,7 +181,7 @@ function redaction(): void {
     patterns: [],
     applies: 'always',
   } as const
-  const redactor = createRedactor([rule]).forCall('s', 't', 'results')
+  const redactor = createRedactor([rule]).forCall('s', 't').results
   const timeOf = (text: string): number => 1000 / rate(1, () => redactor.text(text).value.length)
   // From bytes, as what arrives: the result of slice() is a view, which every look at a character has to go through.
   const filled = (pattern: string, chars: number): string =>

@@ -184,7 +184,7 @@ test('redaction and the guard take any value', () => {
       patterns: [],
       applies: 'always',
     },
-  ]).forCall('s', 't', 'results')
+  ]).forCall('s', 't').results
   const guard = createToolGuard()
   const text = fc.string({ unit: fc.constantFrom(...'aeyJ.@-+ (:/_=41[]{}"\\\n\u200B'.split('')), maxLength: 80 })
   fc.assert(

@@ -22,7 +22,7 @@ function redactor(changes: Partial<RedactionRule> = {}): CallRedactor {
     applies: 'always',
     ...changes,
   }
-  return createRedactor([rule]).forCall('s', 't', 'results')
+  return createRedactor([rule]).forCall('s', 't').results
 }
 const all = redactor()
 
@@ -306,20 +306,20 @@ redaction:
   const text = 'a@b.io EMP-5 203.0.113.9'
 
   test('hold for their server, tool and passage, and together', () => {
-    expect(rules.forCall('crm', 'get_x', 'results').text(text).value).toBe('[REDACTED email] EMP-5 203.0.113.9')
-    expect(rules.forCall('crm', 'set_x', 'results')).toMatchObject({ isActive: false })
-    expect(rules.forCall('crm', 'set_x', 'logs').text(text).value).toBe('a@b.io [REDACTED staff] 203.0.113.9')
-    expect(rules.forCall('x', 'y', 'arguments', ['all']).text(text).value).toBe(
+    expect(rules.forCall('crm', 'get_x').results.text(text).value).toBe('[REDACTED email] EMP-5 203.0.113.9')
+    expect(rules.forCall('crm', 'set_x').results).toMatchObject({ isActive: false })
+    expect(rules.forCall('crm', 'set_x').logs.text(text).value).toBe('a@b.io [REDACTED staff] 203.0.113.9')
+    expect(rules.forCall('x', 'y', ['all']).arguments.text(text).value).toBe(
       '[REDACTED email] [REDACTED staff] [REDACTED ip]',
     )
   })
 
   test('without configuration nobody and no secret is in a log', () => {
-    const logs = createRedactor().forCall('s', 't', 'logs')
+    const logs = createRedactor().forCall('s', 't').logs
     expect(logs.value({ args: { password: 'x', q: 'jane@example.com' } }).value).toEqual({
       args: { password: '[REDACTED field]', q: '[REDACTED email]' },
     })
-    expect(createRedactor().forCall('s', 't', 'results').isActive).toBe(false)
+    expect(createRedactor().forCall('s', 't').results.isActive).toBe(false)
   })
 
   test('a pattern of the operator’s own takes linear time', () => {

@@ -6,8 +6,11 @@ import type { JsonRpcMessage, JsonRpcNotification, JsonRpcRequest, JsonRpcRespon
 /** `principal` binds a session: the same id presented by anybody else is an unknown session. */
 export type Context = {
   readonly principal: string
-  /** Go out with every answer, e.g. a request id. Given here rather than set on the response, which would cost 1 µs. */
-  readonly responseHeaders?: Readonly<Record<string, string>> | undefined
+  /**
+   * Go out with every answer, e.g. a request id: names and values in turns, as `writeHead` takes them. Given here rather than
+   * set on the response, which would cost 1 µs. Read when the answer leaves, so that more can be added until then.
+   */
+  readonly responseHeaders?: readonly string[] | undefined
   /** The body, where somebody had to see it before: a signature covers it. Otherwise the endpoint reads it. */
   readonly body?: (() => Promise<Buffer>) | undefined
 }

@@ -9,10 +9,10 @@ export type Exchange = AsyncGenerator<JsonRpcMessage, JsonRpcResponse, void>
 /** What came next: a message, or at the end the response. */
 export type Step = IteratorResult<JsonRpcMessage, JsonRpcResponse>
 
-/** What its reader sees of an exchange: a message left out is undefined. */
+/** What its reader sees of an exchange, in place of each message, or instead of it nothing, and of the response. @default all */
 export type ExchangeView = {
-  readonly onMessage: (message: JsonRpcMessage) => JsonRpcMessage | undefined
-  readonly onResponse: (response: JsonRpcResponse) => JsonRpcResponse
+  onMessage?(message: JsonRpcMessage): JsonRpcMessage | undefined
+  onResponse?(response: JsonRpcResponse): JsonRpcResponse
 }
 
 /** An exchange that changes what it gives before its reader gets it: another one around it would cost a promise more. */
@@ -30,33 +30,32 @@ export async function responseOf(
   }
 }
 
-/**
- * The exchange with its messages changed, or left out where `onMessage` gives undefined, and its response changed.
- * It takes the place of the one it is made of, which nobody may read any more.
- */
-export function mapExchange(
-  exchange: Exchange,
-  onMessage: ExchangeView['onMessage'],
-  onResponse: ExchangeView['onResponse'] = (response) => response,
-): Exchange {
-  if (isViewable(exchange)) {
-    exchange.addView({ onMessage, onResponse })
-    return exchange
-  }
-  return mapped(exchange, { onMessage, onResponse })
+/** The exchange as `view` shows it. It takes the place of the one it is made of, which nobody may read any more. */
+export function mapExchange(exchange: Exchange, view: ExchangeView): Exchange {
+  if (!isViewable(exchange)) return mapped(exchange, view)
+  exchange.addView(view)
+  return exchange
 }
 
 function isViewable(exchange: Exchange): exchange is Viewable {
   return 'addView' in exchange
 }
 
-async function* mapped(exchange: Exchange, { onMessage, onResponse }: ExchangeView): Exchange {
+async function* mapped(exchange: Exchange, view: ExchangeView): Exchange {
   // Its end must reach the connection, which then tells its server.
   await using source = exchange
   for (;;) {
     const next = await source.next()
-    if (next.done) return onResponse(next.value)
-    const message = onMessage(next.value)
+    if (next.done) return seenResponse(next.value, view)
+    const message = seenMessage(next.value, view)
     if (message !== undefined) yield message
   }
+}
+
+export function seenMessage(message: JsonRpcMessage, view: ExchangeView): JsonRpcMessage | undefined {
+  return view.onMessage === undefined ? message : view.onMessage(message)
+}
+
+export function seenResponse(response: JsonRpcResponse, view: ExchangeView): JsonRpcResponse {
+  return view.onResponse === undefined ? response : view.onResponse(response)
 }

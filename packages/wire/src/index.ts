@@ -43,7 +43,7 @@ export {
 } from './headers.ts'
 export { checkParamHeaders, mirrorParamHeaders, paramHeadersOf, type ParamHeader } from './param-headers.ts'
 export { createLineReader, type LineReader } from './lines.ts'
-export { mapExchange, responseOf, type Exchange } from './exchange.ts'
+export { mapExchange, responseOf, type Exchange, type ExchangeView } from './exchange.ts'
 export { MAX_WAITING_MESSAGES } from './mailbox.ts'
 export { createCorrelator, type Correlator, type CorrelatorOptions, type RequestOptions } from './correlator.ts'
 export { defaultUpstreamLimits, type Transport, type Upstream, type UpstreamEvents, type UpstreamLimits } from './upstream.ts' // prettier-ignore

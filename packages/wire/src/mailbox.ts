@@ -5,12 +5,14 @@
  * two thousand bytes a call: one object with both ends, and one promise.
  */
 import { WireError } from './errors.ts'
-import type { Exchange, ExchangeView, Step } from './exchange.ts'
+import { seenMessage, seenResponse, type Exchange, type ExchangeView, type Step } from './exchange.ts'
 import type { JsonRpcMessage, JsonRpcResponse } from './json-rpc.ts'
 
 /** What may wait for a slow client before the exchange fails with WIRE_BUFFER_FULL. */
 export const MAX_WAITING_MESSAGES = 10_000
 const MAX_WAITING_CHARS = 16 * 1024 * 1024
+
+const NONE: readonly ExchangeView[] = []
 
 type Waiting = { readonly message: JsonRpcMessage; readonly size: number }
 
@@ -23,7 +25,7 @@ export class Mailbox implements Exchange {
   #failure: { readonly error: unknown } | undefined
   /** Who waits for what comes next: one as a rule. */
   readonly #readers: PromiseWithResolvers<Step>[] = []
-  #views: ExchangeView[] | undefined
+  #views: readonly ExchangeView[] = NONE
   /** The end was read, or nobody reads any more. */
   #isOver = false
 
@@ -64,8 +66,7 @@ export class Mailbox implements Exchange {
   }
 
   addView(view: ExchangeView): void {
-    this.#views ??= []
-    this.#views.push(view)
+    this.#views = [...this.#views, view]
   }
 
   /** No async function: one that returns a promise takes three turns more. */
@@ -113,7 +114,7 @@ export class Mailbox implements Exchange {
     this.#isOver = true
     let response = this.#response
     if (response === undefined) throw this.#failure?.error
-    for (const { onResponse } of this.#views ?? []) response = onResponse(response)
+    for (const view of this.#views) response = seenResponse(response, view)
     return { done: true, value: response }
   }
 
@@ -121,7 +122,7 @@ export class Mailbox implements Exchange {
   #seen(said: JsonRpcMessage): JsonRpcMessage | undefined {
     let message: JsonRpcMessage | undefined = said
     try {
-      for (const { onMessage } of this.#views ?? []) message = message && onMessage(message)
+      for (const view of this.#views) message = message && seenMessage(message, view)
     } catch (error) {
       if (this.isOpen()) this.#abandon(error)
       this.#isOver = true

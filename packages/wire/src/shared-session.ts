@@ -146,7 +146,7 @@ export function createSharedSession(connection: Connection, isCurrent: () => boo
 }
 
 function onlyWanted(exchange: Exchange, seat: Seat): Exchange {
-  return mapExchange(exchange, (message) => (isWanted(message, seat.level) ? message : undefined))
+  return mapExchange(exchange, { onMessage: (message) => (isWanted(message, seat.level) ? message : undefined) })
 }
 
 function isWanted(message: JsonRpcMessage, level: string | undefined): boolean {

@@ -46,9 +46,9 @@ export function formatEvent(message: JsonRpcMessage, id?: string): string {
 
 export const KEEP_ALIVE_COMMENT = ': keep-alive\n\n'
 
-/** `X-Accel-Buffering` keeps nginx from holding events back (basic/transports/streamable-http). */
-export const SSE_HEADERS: Readonly<Record<string, string>> = {
-  'content-type': 'text/event-stream',
-  'cache-control': 'no-cache, no-transform',
-  'x-accel-buffering': 'no',
-}
+/** Names and values in turns. `X-Accel-Buffering` keeps nginx from holding events back (basic/transports/streamable-http). */
+export const SSE_HEADERS: readonly string[] = [
+  ...['content-type', 'text/event-stream'],
+  ...['cache-control', 'no-cache, no-transform'],
+  ...['x-accel-buffering', 'no'],
+]

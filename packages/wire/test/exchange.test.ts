@@ -88,13 +88,13 @@ describe('mapExchange', () => {
     const onAbandon = vi.fn()
     const box = new Mailbox(onAbandon)
     for (let n = 0; n < 4; n += 1) box.push(said(n), 1)
-    const exchange = mapExchange(box, odd, (last) => ({ ...last, result: { n: 4 } }))
+    const exchange = mapExchange(box, { onMessage: odd, onResponse: (last) => ({ ...last, result: { n: 4 } }) })
     expect(await exchange.next()).toEqual({ done: false, value: said(1) })
     expect(await exchange.next()).toEqual({ done: false, value: said(3) })
     box.settle(response)
     expect(await exchange.next()).toEqual({ done: true, value: { ...response, result: { n: 4 } } })
     const other = new Mailbox(onAbandon)
-    await mapExchange(other, odd).return(response)
+    await mapExchange(other, { onMessage: odd }).return(response)
     expect(onAbandon).toHaveBeenCalledTimes(1)
   })
 
@@ -105,10 +105,10 @@ describe('mapExchange', () => {
     const fail = (): never => {
       throw new Error('no')
     }
-    await expect(mapExchange(box, fail).next()).rejects.toThrow('no')
+    await expect(mapExchange(box, { onMessage: fail }).next()).rejects.toThrow('no')
     expect(onAbandon).toHaveBeenCalledTimes(1)
     const done = new Mailbox(() => expect.unreachable())
     done.settle(response)
-    await expect(mapExchange(done, odd, fail).next()).rejects.toThrow('no')
+    await expect(mapExchange(done, { onMessage: odd, onResponse: fail }).next()).rejects.toThrow('no')
   })
 })

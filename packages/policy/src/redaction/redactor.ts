@@ -64,10 +64,13 @@ export type RedactionStream = {
 
 export type Redactor = {
   /** @param named rules with `applies: named` that obligations of the decision ask for */
-  readonly forCall: (server: string, tool: string, passage: Passage, named?: readonly string[]) => CallRedactor
+  readonly forCall: (server: string, tool: string, named?: readonly string[]) => CallRedactors
 }
 
-/** (server, tool, passage, named) that are remembered. */
+/** One for each place where something of a call passes. */
+export type CallRedactors = Readonly<Record<Passage, CallRedactor>>
+
+/** (server, tool, named) that are remembered. */
 const MAX_REMEMBERED = 10_000
 
 /** @throws SyntaxError for a rule that `readRedaction` would have reported */
@@ -79,7 +82,7 @@ export function createRedactor(rules: readonly RedactionRule[] = DEFAULT_REDACTI
     fields: rule.fields.map(parseFieldPath),
     patterns: rule.patterns.map(compilePattern),
   }))
-  const create: Redactor['forCall'] = (server, tool, passage, named = []) => {
+  const create = (server: string, tool: string, passage: Passage, named: readonly string[]): CallRedactor => {
     const about = compiled.filter(
       (one) =>
         one.rule.on.includes(passage) &&
@@ -93,28 +96,34 @@ export function createRedactor(rules: readonly RedactionRule[] = DEFAULT_REDACTI
       about.flatMap((one) => one.fields),
     )
   }
-  const cache = () => createPairCache<CallRedactor>(MAX_REMEMBERED)
-  const always = { arguments: cache(), results: cache(), logs: cache() }
-  const byNames = new Map<string, CallRedactor>()
+  const createAll = (server: string, tool: string, named: readonly string[]): CallRedactors => ({
+    arguments: create(server, tool, 'arguments', named),
+    results: create(server, tool, 'results', named),
+    logs: create(server, tool, 'logs', named),
+  })
+  const always = createPairCache<CallRedactors>(MAX_REMEMBERED)
+  const byNames = new Map<string, CallRedactors>()
 
   return {
-    forCall(server, tool, passage, named = []) {
+    forCall(server, tool, named = NONE_NAMED) {
       if (named.length === 0) {
-        let redactor = always[passage].get(server, tool)
-        if (redactor === undefined) always[passage].set(server, tool, (redactor = create(server, tool, passage)))
-        return redactor
+        let redactors = always.get(server, tool)
+        if (redactors === undefined) always.set(server, tool, (redactors = createAll(server, tool, named)))
+        return redactors
       }
-      const key = JSON.stringify([server, tool, passage, named])
-      let redactor = byNames.get(key)
-      if (redactor === undefined) {
-        redactor = create(server, tool, passage, named)
+      const key = JSON.stringify([server, tool, named])
+      let redactors = byNames.get(key)
+      if (redactors === undefined) {
+        redactors = createAll(server, tool, named)
         if (byNames.size >= MAX_REMEMBERED) byNames.clear()
-        byNames.set(key, redactor)
+        byNames.set(key, redactors)
       }
-      return redactor
+      return redactors
     },
   }
 }
+
+const NONE_NAMED: readonly string[] = []
 
 const NOTHING_FOUND: Readonly<Record<string, number>> = Object.freeze({})
 

@@ -17,7 +17,7 @@ import {
   type JsonRpcRequest,
 } from '../json-rpc.ts'
 import { defaultParseLimits, parseBody, type ParseLimits } from '../parse.ts'
-import { describeWireFailure, readBody, requireJson, sendFailure, sendJson, type DescribeFailure } from './http-reply.ts' // prettier-ignore
+import { describeWireFailure, readBody, requireJson, sendEmpty, sendFailure, sendJson, type DescribeFailure } from './http-reply.ts' // prettier-ignore
 import { createLegacySession, type LegacySession } from './legacy-session.ts'
 import { defaultStreamLimits, type StreamLimits } from './legacy-stream.ts'
 import { streamModern } from './modern-stream.ts'
@@ -111,7 +111,7 @@ export function createHttpEndpoint<C extends Context>(options: EndpointOptions<C
     if (isResponse(message))
       throw new WireError('WIRE_INVALID_MESSAGE', 'responses are not posted in this protocol version')
     checkNotificationHeaders(message, req.headers)
-    res.writeHead(202, context.responseHeaders).end()
+    sendEmpty(res, 202, context.responseHeaders)
     return backend.notify(message, context)
   }
 
@@ -148,7 +148,7 @@ export function createHttpEndpoint<C extends Context>(options: EndpointOptions<C
         findSession(req, context).listen(req, res, context)
       else if (req.method === 'DELETE' && req.headers['mcp-session-id'] !== undefined) {
         await table.remove(findSession(req, context))
-        res.writeHead(200, context.responseHeaders).end()
+        sendEmpty(res, 200, context.responseHeaders)
       } else throw new WireError('WIRE_METHOD_NOT_ALLOWED', 'only POST is answered here without a session')
     } catch (error) {
       options.onFailure?.(error, context)

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { WireError, wireReplies, type Reply } from '../errors.ts'
 import { errorResponse, type JsonObject, type JsonRpcId, type JsonRpcResponse } from '../json-rpc.ts'
+import { SSE_HEADERS } from '../sse.ts'
 
 /** Turns a failure into a status and a JSON-RPC error; an app replaces it to add codes of its own. */
 export type Failure = Reply & {
@@ -39,15 +40,23 @@ export function statusOf(response: JsonRpcResponse): number {
   }
 }
 
-export type ResponseHeaders = Readonly<Record<string, string>> | undefined
+/** Names and values in turns. */
+export type ResponseHeaders = readonly string[] | undefined
 
 export function sendJson(res: ServerResponse, status: number, body: unknown, headers?: ResponseHeaders): void {
   const text = JSON.stringify(body)
-  // A list, which is how they are written in the end: a copy of the object with two more members costs more.
-  const fields: (string | number)[] = ['content-type', 'application/json', 'content-length', Buffer.byteLength(text)]
-  for (const name in headers) fields.push(name, headers[name] as string)
-  res.writeHead(status, fields as string[])
+  const fields = ['content-type', 'application/json', 'content-length', String(Buffer.byteLength(text))]
+  if (headers !== undefined) fields.push(...headers)
+  res.writeHead(status, fields)
   res.end(text)
+}
+
+export function sendEmpty(res: ServerResponse, status: number, headers: ResponseHeaders): void {
+  res.writeHead(status, [...(headers ?? [])]).end()
+}
+
+export function startEvents(res: ServerResponse, headers: ResponseHeaders): void {
+  res.writeHead(200, [...SSE_HEADERS, ...(headers ?? [])])
 }
 
 export function sendFailure(res: ServerResponse, failure: Failure, id?: JsonRpcId, headers?: ResponseHeaders): void {
@@ -79,8 +88,9 @@ export function readBody(req: IncomingMessage, maxBodyBytes: number): Promise<Bu
         reject(new WireError('WIRE_BODY_TOO_LARGE', `the body exceeds ${maxBodyBytes} bytes`))
       }
     })
-    req.once('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)))
-    req.once('error', (cause) => reject(new WireError('WIRE_BODY_INCOMPLETE', 'the body ended early', { cause })))
+    // Not `once`, which makes two objects more: each of them comes once.
+    req.on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)))
+    req.on('error', (cause) => reject(new WireError('WIRE_BODY_INCOMPLETE', 'the body ended early', { cause })))
   })
 }
 

@@ -15,7 +15,7 @@ import {
   type JsonRpcRequest,
   type JsonRpcResponse,
 } from '../json-rpc.ts'
-import { failureResponse, type DescribeFailure, type Failure } from './http-reply.ts'
+import { failureResponse, sendEmpty, type DescribeFailure, type Failure } from './http-reply.ts'
 import { createLegacyStream, type LegacyStream, type StreamLimits } from './legacy-stream.ts'
 
 export type LegacySession<C extends Context> = {
@@ -149,7 +149,7 @@ export function createLegacySession<C extends Context>(options: LegacySessionOpt
       }
       for (const message of messages) if (!isRequest(message)) await oneWay(message, context)
       const requests = messages.filter(isRequest)
-      if (requests.length === 0) res.writeHead(202, context.responseHeaders).end()
+      if (requests.length === 0) sendEmpty(res, 202, context.responseHeaders)
       else await answer(requests, Array.isArray(body), res, context)
     },
     listen(req, res, { responseHeaders: headers }) {

@@ -5,8 +5,8 @@
  */
 import type { ServerResponse } from 'node:http'
 import type { JsonRpcMessage } from '../json-rpc.ts'
-import { formatEvent, KEEP_ALIVE_COMMENT, SSE_HEADERS } from '../sse.ts'
-import { sendJson, type Failure, type ResponseHeaders } from './http-reply.ts'
+import { formatEvent, KEEP_ALIVE_COMMENT } from '../sse.ts'
+import { sendJson, startEvents, type Failure, type ResponseHeaders } from './http-reply.ts'
 
 export type StreamLimits = {
   /** Events kept for a client that comes back. */
@@ -65,7 +65,7 @@ export function createLegacyStream(id: string, priming: boolean, limits: StreamL
 
   const start = (res: ServerResponse): void => {
     started = true
-    res.writeHead(200, { ...SSE_HEADERS, ...responseHeaders })
+    startEvents(res, responseHeaders)
     res.flushHeaders()
     if (priming) res.write(`id: ${id}_${nextSeq - 1}\ndata: \n\n`)
     keepAlive = setInterval(() => res.write(KEEP_ALIVE_COMMENT), limits.keepAliveMs).unref()

@@ -5,8 +5,16 @@
 import type { ServerResponse } from 'node:http'
 import type { Exchange } from '../exchange.ts'
 import type { JsonRpcId, JsonRpcResponse } from '../json-rpc.ts'
-import { formatEvent, KEEP_ALIVE_COMMENT, SSE_HEADERS } from '../sse.ts'
-import { failureResponse, sendFailure, sendJson, statusOf, type Failure, type ResponseHeaders } from './http-reply.ts'
+import { formatEvent, KEEP_ALIVE_COMMENT } from '../sse.ts'
+import {
+  failureResponse,
+  sendFailure,
+  sendJson,
+  startEvents,
+  statusOf,
+  type Failure,
+  type ResponseHeaders,
+} from './http-reply.ts'
 import type { StreamLimits } from './legacy-stream.ts'
 
 export async function streamModern(
@@ -18,7 +26,8 @@ export async function streamModern(
   headers: ResponseHeaders,
   onError: (error: unknown) => Failure,
 ): Promise<void> {
-  res.once('close', () => {
+  // Not `once`, which makes two objects more: it comes once.
+  res.on('close', () => {
     if (!res.writableFinished) abort.abort({ reason: 'the client closed the connection' })
   })
   let keepAlive: NodeJS.Timeout | undefined
@@ -31,7 +40,7 @@ export async function streamModern(
         break
       }
       if (keepAlive === undefined) {
-        res.writeHead(200, { ...SSE_HEADERS, ...headers })
+        startEvents(res, headers)
         keepAlive = setInterval(() => res.write(KEEP_ALIVE_COMMENT), limits.keepAliveMs).unref()
       }
       // A slow reader holds the exchange back; the mailbox behind it has a limit.
