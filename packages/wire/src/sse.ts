@@ -47,8 +47,8 @@ export function formatEvent(message: JsonRpcMessage, id?: string): string {
 export const KEEP_ALIVE_COMMENT = ': keep-alive\n\n'
 
 /** Names and values in turns. `X-Accel-Buffering` keeps nginx from holding events back (basic/transports/streamable-http). */
-export const SSE_HEADERS: readonly string[] = [
-  ...['content-type', 'text/event-stream'],
-  ...['cache-control', 'no-cache, no-transform'],
-  ...['x-accel-buffering', 'no'],
-]
+export const SSE_HEADERS: readonly string[] = Object.entries({
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-cache, no-transform',
+  'x-accel-buffering': 'no',
+}).flat()

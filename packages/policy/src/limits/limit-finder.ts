@@ -18,6 +18,8 @@ export type AppliedLimit = {
   readonly count: string
   /** As `RateLimit-Policy` has it. */
   readonly policy: string
+  /** As an admission names it. */
+  readonly rule: string
 }
 
 /** Those about one call; of `requests`, one for each that has a rate, in order. */
@@ -69,7 +71,8 @@ export function createLimitFinder(
       const key = keyOf(limit, subject, call)
       const request = timed && { key, intervalUs: timed.intervalUs, burst: timed.rate.burst }
       const { policy = '', count = '' } = timed ?? {}
-      limits.push({ limit, key, request, concurrent: limit.concurrent, count, policy })
+      const rule = `limits/${limit.id}`
+      limits.push({ limit, key, request, concurrent: limit.concurrent, count, policy, rule })
     }
     const rated = limits.filter(({ request }) => request !== undefined)
     const requests = rated.flatMap(({ request = [] }) => request)

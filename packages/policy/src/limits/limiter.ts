@@ -139,11 +139,11 @@ function conclude(limits: readonly AppliedLimit[], answers: readonly RateAnswer[
   const answer = answers[nearest]
   if (limit === undefined || answer === undefined || answer.allowed) {
     const reason = first === undefined ? 'no limit is about this call' : 'within the limits'
-    const rule = `limits/${first?.limit.id ?? 'none'}`
+    const rule = first?.rule ?? 'limits/none'
     return { allowed: true, rule, reason, headers, degraded, [Symbol.dispose]: nothingHeld }
   }
   const retryAfterMs = Math.ceil(answer.retryAfterUs / 1000)
-  const rule = `limits/${limit.limit.id}`
+  const { rule } = limit
   const reason = `the limit "${limit.limit.id}" is reached; try again in ${retryAfterMs} ms`
   const error = new PolicyError('POLICY_RATE_LIMITED', reason, { rule, retryAfterMs })
   return { allowed: false, rule, reason, retryAfterMs, headers, degraded, error, [Symbol.dispose]: nothingHeld }
@@ -154,8 +154,7 @@ function nothingHeld(): void {}
 /** Nobody knows when another call ends; a second is a guess that keeps clients from asking at once. */
 const CONCURRENT_RETRY_MS = 1000
 
-function refuseConcurrent({ limit }: AppliedLimit, degraded: boolean): Admission {
-  const rule = `limits/${limit.id}`
+function refuseConcurrent({ limit, rule }: AppliedLimit, degraded: boolean): Admission {
   const reason = `the limit "${limit.id}" of ${limit.concurrent} calls at the same time is reached`
   const error = new PolicyError('POLICY_CONCURRENCY_LIMITED', reason, { rule, retryAfterMs: CONCURRENT_RETRY_MS })
   const headers = { 'Retry-After': '1' }
