@@ -71,6 +71,17 @@ describe('the store in memory', () => {
     expect(store.size()).toBe(10)
   })
 
+  test('what is asked for all the time stays, though its place is not written anew each time', () => {
+    const store = createMemoryLimitStore({ maxKeys: 64, clock: () => 0 })
+    const take = (key: string) => store.take([{ key, intervalUs: 1e9, burst: 10_000 }])
+    for (let index = 0; index < 500; index++) {
+      take('busy')
+      for (let other = 0; other < 10; other++) take(`flood-${index}-${other}`)
+      expect(store.size()).toBeLessThanOrEqual(64)
+    }
+    expect(take('busy')).toMatchObject([{ remaining: 10_000 - 501 }])
+  })
+
   test('(model) never admits more than burst + elapsed / interval, and never less while the caller is slower than that', () => {
     const steps = fc.array(fc.nat(400), { minLength: 1, maxLength: 200 })
     fc.assert(

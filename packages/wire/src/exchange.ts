@@ -41,14 +41,39 @@ function isViewable(exchange: Exchange): exchange is Viewable {
   return 'addView' in exchange
 }
 
-async function* mapped(exchange: Exchange, view: ExchangeView): Exchange {
-  // Its end must reach the connection, which then tells its server.
-  await using source = exchange
-  for (;;) {
-    const next = await source.next()
-    if (next.done) return seenResponse(next.value, view)
-    const message = seenMessage(next.value, view)
-    if (message !== undefined) yield message
+/** No generator: one that nobody has read yet does not hear that its reader left. */
+function mapped(source: Exchange, view: ExchangeView): Exchange {
+  /** It must reach the connection, which then tells its server. */
+  const leave = async (): Promise<void> => {
+    await source.return(undefined as never)
+  }
+  return {
+    async next() {
+      for (;;) {
+        const next = await source.next()
+        if (next.done) return { done: true, value: seenResponse(next.value, view) }
+        let message: JsonRpcMessage | undefined
+        try {
+          message = seenMessage(next.value, view)
+        } catch (error) {
+          await leave()
+          throw error
+        }
+        if (message !== undefined) return { done: false, value: message }
+      }
+    },
+    async return(value) {
+      await leave()
+      return { done: true, value: await value }
+    },
+    async throw(error) {
+      await leave()
+      throw error
+    },
+    [Symbol.asyncIterator]() {
+      return this
+    },
+    [Symbol.asyncDispose]: leave,
   }
 }
 

@@ -2,7 +2,7 @@
 // comes twice, and a reader who leaves is heard of once.
 import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
-import { mapExchange } from '../src/exchange.ts'
+import { mapExchange, type Exchange } from '../src/exchange.ts'
 import type { JsonRpcMessage, JsonRpcResponse } from '../src/json-rpc.ts'
 import { Mailbox, MAX_WAITING_MESSAGES } from '../src/mailbox.ts'
 
@@ -81,34 +81,79 @@ describe('a mailbox', () => {
   })
 })
 
-describe('mapExchange', () => {
+describe.each([
+  ['a mailbox', (box: Mailbox): Exchange => box],
+  ['another exchange', (box: Mailbox): Exchange => around(box)],
+])('mapExchange of %s', (_, made) => {
   const odd = (message: JsonRpcMessage) => (JSON.stringify(message).match(/"n":[13]/) ? message : undefined)
+  const fail = (): never => {
+    throw new Error('no')
+  }
 
   test('changes, leaves out, and passes leaving on', async () => {
     const onAbandon = vi.fn()
     const box = new Mailbox(onAbandon)
     for (let n = 0; n < 4; n += 1) box.push(said(n), 1)
-    const exchange = mapExchange(box, { onMessage: odd, onResponse: (last) => ({ ...last, result: { n: 4 } }) })
+    const exchange = mapExchange(made(box), { onMessage: odd, onResponse: (last) => ({ ...last, result: { n: 4 } }) })
     expect(await exchange.next()).toEqual({ done: false, value: said(1) })
     expect(await exchange.next()).toEqual({ done: false, value: said(3) })
     box.settle(response)
     expect(await exchange.next()).toEqual({ done: true, value: { ...response, result: { n: 4 } } })
     const other = new Mailbox(onAbandon)
-    await mapExchange(other, { onMessage: odd }).return(response)
+    await mapExchange(made(other), { onMessage: odd }).return(response)
     expect(onAbandon).toHaveBeenCalledTimes(1)
   })
 
-  test('a message that cannot be changed ends the exchange, and its server hears of it', async () => {
-    const onAbandon = vi.fn()
-    const box = new Mailbox(onAbandon)
-    box.push(said(0), 1)
-    const fail = (): never => {
-      throw new Error('no')
+  test('twice: the second sees what the first shows', async () => {
+    const box = new Mailbox(() => expect.unreachable())
+    const one = mapExchange(made(box), { onMessage: odd, onResponse: (last) => ({ ...last, result: { one: 1 } }) })
+    const seen: JsonRpcMessage[] = []
+    const onMessage = (message: JsonRpcMessage) => void seen.push(message)
+    const two = mapExchange(one, { onMessage, onResponse: (last) => ({ ...last, error: { code: 1, message: JSON.stringify(last.result) } }) }) // prettier-ignore
+    const next = two.next()
+    for (let n = 0; n < 4; n += 1) box.push(said(n), 1)
+    box.settle(response)
+    expect(await next).toMatchObject({ done: true, value: { error: { message: '{"one":1}' } } })
+    expect(seen).toEqual([said(1), said(3)])
+  })
+
+  test.each(['waits', 'waits not yet'])(
+    'a message that cannot be changed ends it, and its server hears of it: the reader %s',
+    async (when) => {
+      const onAbandon = vi.fn()
+      const box = new Mailbox(onAbandon)
+      const exchange = mapExchange(made(box), { onMessage: fail })
+      const early = when === 'waits' ? exchange.next() : undefined
+      box.push(said(0), 1)
+      box.push(said(1), 1)
+      await expect(early ?? exchange.next()).rejects.toThrow('no')
+      expect(onAbandon).toHaveBeenCalledTimes(1)
+      box.settle(response)
+      expect(await exchange.next()).toMatchObject({ done: true, value: undefined })
+    },
+  )
+
+  test('a response that cannot be changed is the end all the same', async () => {
+    for (const isEarly of [true, false]) {
+      const box = new Mailbox(() => expect.unreachable())
+      const exchange = mapExchange(made(box), { onMessage: odd, onResponse: fail })
+      const early = isEarly ? exchange.next() : undefined
+      box.settle(response)
+      await expect(early ?? exchange.next()).rejects.toThrow('no')
+      await exchange.return(response)
     }
-    await expect(mapExchange(box, { onMessage: fail }).next()).rejects.toThrow('no')
-    expect(onAbandon).toHaveBeenCalledTimes(1)
-    const done = new Mailbox(() => expect.unreachable())
-    done.settle(response)
-    await expect(mapExchange(done, { onMessage: odd, onResponse: fail }).next()).rejects.toThrow('no')
   })
 })
+
+/** Nothing but what every exchange has. */
+function around(box: Mailbox): Exchange {
+  return {
+    next: () => box.next(),
+    return: (value) => box.return(value),
+    throw: (error) => box.throw(error),
+    [Symbol.asyncIterator]() {
+      return this
+    },
+    [Symbol.asyncDispose]: () => box[Symbol.asyncDispose](),
+  }
+}
