@@ -34,7 +34,7 @@ export function onRequest(request: AuthRequest, pipeline: Pipeline): Caller | Pr
 
 /** Every JSON-RPC request, whichever way it came in. */
 export async function* onCall(call: Call, pipeline: Pipeline): Exchange {
-  // `using` would say the same, and takes a tenth of what all these steps take.
+  // `using` would say the same, and takes 0.2 µs of each call.
   const record = pipeline.recorder(call)
   let place: Disposable | undefined
   try {

@@ -75,8 +75,8 @@ describe('the store in memory', () => {
     const store = createMemoryLimitStore({ maxKeys: 64, clock: () => 0 })
     const take = (key: string) => store.take([{ key, intervalUs: 1e9, burst: 10_000 }])
     for (let index = 0; index < 500; index++) {
-      take('busy')
-      for (let other = 0; other < 10; other++) take(`flood-${index}-${other}`)
+      void take('busy')
+      for (let other = 0; other < 10; other++) void take(`flood-${index}-${other}`)
       expect(store.size()).toBeLessThanOrEqual(64)
     }
     expect(take('busy')).toMatchObject([{ remaining: 10_000 - 501 }])
