@@ -26,14 +26,18 @@ export type Ratio = {
   readonly ratio: number
 }
 
+/** What is guarded is compared with the same without. */
+const ALSO_WITH_GATEWAY: readonly string[] = ['gateway-guarded', 'gateway-inspected']
+
 export function ratiosOf(rows: readonly Row[]): Ratio[] {
-  const bases = ['ceiling', 'floor']
+  const frame = ['ceiling', 'floor']
+  const basesOf = (target: string): string[] => (ALSO_WITH_GATEWAY.includes(target) ? [...frame, 'gateway'] : frame)
   const find = (target: string, connections: number): Row | undefined =>
     rows.find((row) => row.target === target && row.connections === connections)
   return rows
-    .filter((row) => !bases.includes(row.target))
+    .filter((row) => !frame.includes(row.target))
     .flatMap((row) =>
-      bases.flatMap((base) => {
+      basesOf(row.target).flatMap((base) => {
         const other = find(base, row.connections)
         const { target, connections } = row
         return other === undefined ? [] : [{ target, base, connections, ratio: ratio(row, other) }]

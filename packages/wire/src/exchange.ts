@@ -51,7 +51,8 @@ function mapped(source: Exchange, view: ExchangeView): Exchange {
     async next() {
       for (;;) {
         const next = await source.next()
-        if (next.done) return { done: true, value: seenResponse(next.value, view) }
+        // Behind the end there is no response.
+        if (next.done) return next.value === undefined ? next : { done: true, value: seenResponse(next.value, view) }
         let message: JsonRpcMessage | undefined
         try {
           message = seenMessage(next.value, view)

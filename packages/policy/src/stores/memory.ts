@@ -5,7 +5,7 @@ import type { LimitStore, RateAnswer } from '../store.ts'
 
 export type MemoryLimitStoreOptions = {
   /**
-   * Buckets that are kept; about 150 bytes each. When there are more, full ones go first, which changes nothing, then
+   * Buckets that are kept; about 220 bytes each, with a key of 50. When there are more, full ones go first, which changes nothing, then
    * the ones asked for least recently: whoever can make this many callers can reset a limit, and needs a smaller `per`.
    * @default 100_000
    */
