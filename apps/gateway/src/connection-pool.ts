@@ -151,6 +151,7 @@ export function createConnectionPool(options: PoolOptions): ConnectionPool {
       return entry
     } catch (error) {
       if (options.isFailure(key, error)) supervisor.failed(error)
+      else if (isAboutCredentials(error)) supervisor.refused(error)
       else supervisor.started()
       logger.warn({ connection: key, error: errorText(error) }, 'server failed to start')
       throw error

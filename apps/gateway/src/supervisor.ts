@@ -16,6 +16,8 @@ export type Supervisor = {
   /** Resolves when a start may be tried. Rejects with the last failure when that is further off than a caller should wait. */
   admit(): Promise<void>
   started(): void
+  /** It would not have our credentials, or those of one caller: there is nothing wrong with it. */
+  refused(error: unknown): void
   failed(error: unknown): void
   /** A connection ended that nobody had closed. `served` when it had answered at least one request. */
   crashed(reason: string, served: boolean): void
@@ -81,6 +83,12 @@ export function createSupervisor({ serverId, now = Date.now, random = Math.rando
     started() {
       trial = false
       runs = true
+      last = undefined
+    },
+    refused(error) {
+      trial = false
+      runs = true
+      last = error
     },
     failed: count,
     crashed(reason, served) {

@@ -56,6 +56,18 @@ describe('a server that cannot be started', () => {
   })
 })
 
+describe('a server that refuses somebody', () => {
+  it('is not put off, and says why until it has started', async () => {
+    const { supervisor, refused } = supervised()
+    for (let round = 0; round < 9; round += 1) supervisor.refused(new Error('no token of ours'))
+    expect(supervisor.status()).toBe('clear')
+    expect(await refused()).toBeUndefined()
+    expect(supervisor.lastError()).toBe('no token of ours')
+    supervisor.started()
+    expect(supervisor.lastError()).toBeUndefined()
+  })
+})
+
 describe('a server that ends by itself', () => {
   it('is started again at once when it had worked, and put off when it never did', async () => {
     const { supervisor, refused } = supervised()

@@ -141,6 +141,15 @@ describe('client-credentials', () => {
       // Two calls, and each tried a second token. The next one tries again: there is nothing wrong with the server.
       expect(server.refused()).toBe(4)
       await expectRefused(running.gateway, 'WIRE_UPSTREAM_UNAUTHORIZED')
+      if (when === 'later') return
+      // An operator sees why it does not start, until it does.
+      const headers = { authorization: `Bearer ${KEY}` }
+      const state = async () => (await send(running.gateway, '/api/servers', { method: 'GET', headers })).json()
+      const error = 'the server does not take the credentials of the gateway (HTTP 401)'
+      expect(await state()).toMatchObject({ servers: [{ id: 'crm', status: 'stopped', error }] })
+      server.revoke('none')
+      expect(textOf(await call(running.gateway))).toBe('gateway')
+      expect(await state()).toMatchObject({ servers: [{ id: 'crm', status: 'ready' }] })
     },
   )
 
