@@ -73,7 +73,7 @@ class CallGrant implements Grant, ExchangeView {
     this.#obligations = decision?.obligations ?? NONE
     this.notes = notesOf(decision)
     this.detail = detailOf(this.#obligations)
-    const redactors = target && redactor?.forCall(target.server, target.tool, this.#namedBy('redact'))
+    const redactors = target && redactor?.forCall(target.server, target.tool, profilesOf(this.#obligations))
     this.#results = redactors?.results.isActive === true ? redactors.results : undefined
     this.#inspects = guard?.inspectsResults === true && target !== undefined
     this.message = redactors?.arguments.isActive === true ? this.#cutArguments(sent, redactors.arguments) : sent
@@ -82,7 +82,7 @@ class CallGrant implements Grant, ExchangeView {
   admit(): Promise<Disposable> | Disposable | undefined {
     const { limiter, target, subject } = this.#parts
     if (limiter === undefined || target === undefined || subject === undefined) return undefined
-    const admission = limiter.admit(subject, target, { named: this.#namedBy('limit') })
+    const admission = limiter.admit(subject, target, { named: limitsOf(this.#obligations) })
     return admission instanceof Promise ? admission.then((late) => this.#tell(late)) : this.#tell(admission)
   }
 
@@ -103,14 +103,6 @@ class CallGrant implements Grant, ExchangeView {
       if (flagged.length > 0) this.notes.flagged = flagged
     }
     return this.#results === undefined ? response : this.#cutBody(response, this.#results)
-  }
-
-  #namedBy(type: 'redact' | 'limit'): readonly string[] {
-    if (this.#obligations.length === 0) return NONE
-    return this.#obligations.flatMap((one) => {
-      if (one.type !== type) return []
-      return one.type === 'redact' ? one.profile : one.type === 'limit' ? one.limit : []
-    })
   }
 
   #tell(admission: Admission): Admission {
@@ -170,6 +162,16 @@ function notesOf(decision: Decision | undefined): GrantNotes {
   if (decision === undefined) return {}
   const { rule, dryRun } = decision
   return { rule, ...(dryRun && { dryRun: { allowed: dryRun.allowed, rule: dryRun.rule } }) }
+}
+
+/** Profiles of redaction that a rule asks for. */
+function profilesOf(obligations: Decision['obligations']): readonly string[] {
+  return obligations.length === 0 ? NONE : obligations.flatMap((one) => (one.type === 'redact' ? one.profile : []))
+}
+
+/** Limits that a rule asks for. */
+function limitsOf(obligations: Decision['obligations']): readonly string[] {
+  return obligations.length === 0 ? NONE : obligations.flatMap((one) => (one.type === 'limit' ? one.limit : []))
 }
 
 /** Of several rules that allow, one that keeps bodies out of the log is enough. */

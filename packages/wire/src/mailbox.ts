@@ -5,7 +5,7 @@
  * two thousand bytes a call: one object with both ends, and one promise.
  */
 import { WireError } from './errors.ts'
-import { seenMessage, seenResponse, type Exchange, type ExchangeView, type Step } from './exchange.ts'
+import { seenMessage, seenResponse, type ExchangeView, type Step, type Viewable } from './exchange.ts'
 import type { JsonRpcMessage, JsonRpcResponse } from './json-rpc.ts'
 
 /** What may wait for a slow client before the exchange fails with WIRE_BUFFER_FULL. */
@@ -17,7 +17,7 @@ const NONE: readonly ExchangeView[] = []
 type Waiting = { readonly message: JsonRpcMessage; readonly size: number }
 
 /** Everything after the first settle or fail is ignored. */
-export class Mailbox implements Exchange {
+export class Mailbox implements Viewable {
   readonly #onAbandon: () => void
   readonly #waiting: Waiting[] = []
   #waitingChars = 0
