@@ -107,7 +107,8 @@ class CallGrant implements Grant, ExchangeView {
 
   #tell(admission: Admission): Admission {
     const { headers, error } = admission
-    for (const name in headers) this.#parts.call.responseHeaders?.push(name, headers[name] as string)
+    const list = this.#parts.call.responseHeaders
+    if (list !== undefined) putHeaders(list, headers)
     if (error !== undefined) throw error
     return admission
   }
@@ -162,6 +163,18 @@ function notesOf(decision: Decision | undefined): GrantNotes {
   if (decision === undefined) return {}
   const { rule, dryRun } = decision
   return { rule, ...(dryRun && { dryRun: { allowed: dryRun.allowed, rule: dryRun.rule } }) }
+}
+
+/** Calls of one batch have one answer: what an earlier one put there gives way. `list` has names and values in turns. */
+function putHeaders(list: string[], headers: Readonly<Record<string, string>>): void {
+  const before = list.length
+  for (const name in headers) {
+    const value = headers[name] as string
+    let at = 0
+    while (at < before && list[at] !== name) at += 2
+    if (at < before) list[at + 1] = value
+    else list.push(name, value)
+  }
 }
 
 /** Profiles of redaction that a rule asks for. */

@@ -188,6 +188,19 @@ describe('limits', () => {
     expect([answer.status, answer.headers['ratelimit-remaining']]).toEqual([429, '0'])
   })
 
+  it('are told once for all calls of a batch, as the last of them left them', async () => {
+    await using own = await limited({})
+    const headers: Record<string, string> = { 'x-api-key': key('rita'), 'content-type': 'application/json', accept: 'application/json, text/event-stream' } // prettier-ignore
+    const post = (body: unknown) => send(own, '/mcp/server/one', { headers, body: JSON.stringify(body) })
+    const params = { protocolVersion: '2025-03-26', capabilities: {}, clientInfo: { name: 't', version: '1' } }
+    const opened = await post({ jsonrpc: '2.0', id: 0, method: 'initialize', params })
+    headers['mcp-session-id'] = String(opened.headers['mcp-session-id'])
+    const calls = [1, 2, 3].map((id) => ({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'echo', arguments: {} } })) // prettier-ignore
+    const answer = await post(calls)
+    expect(answer.json()).toHaveLength(3)
+    expect(answer.headers).toMatchObject({ 'ratelimit-limit': '10', 'ratelimit-remaining': '7', 'x-ratelimit-remaining': '7' }) // prettier-ignore
+  })
+
   it('defaultPerMinute and burstMultiplier', async () => {
     await using own = await limited({ defaultPerMinute: 4, burstMultiplier: 0.5 })
     const codes: unknown[] = []
