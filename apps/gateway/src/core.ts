@@ -30,7 +30,7 @@ export type Core = {
   readonly logger: Logger
   /** Calls that have not ended. */
   readonly inFlight: () => number
-  /** Takes over a configuration, all of it or, when a part can't be opened, nothing. Resolves when its servers are known. */
+  /** Takes over a configuration, all of it or, when a part can't be opened, nothing. @returns which servers that is about */
   replace(config: Config): Promise<ReturnType<ServerTable['apply']>>
 }
 

@@ -6,9 +6,9 @@ import { allServersBackend } from './all-servers.ts'
 import type { Config } from './config.ts'
 import type { Core } from './core.ts'
 import { createDiscovery, type Discovery } from './discovery.ts'
-import { openEnablementStore } from './enablement-store.ts'
+import { openEnablementStore, type EnablementStore } from './enablement-store.ts'
 import { createHttpServer, type HttpServerOptions } from './http-server.ts'
-import { createLedgerReports } from './ledger-reports.ts'
+import { createLedgerReports, type LedgerReports } from './ledger-reports.ts'
 import { ownBackend } from './own-backend.ts'
 import { createOwnServer, OWN_ID, type OwnServer } from './own-server.ts'
 import { createOwnTools, type OwnTool } from './own-tools.ts'
@@ -89,8 +89,8 @@ export function openFront(core: Core, { database, version, tls }: FrontOptions, 
 /** The gateway as a server of its own, and what of all servers a caller is shown. */
 function openOwn(
   { live, pipeline, table, metrics }: Core,
-  store: ReturnType<typeof openEnablementStore>,
-  reports: ReturnType<typeof createLedgerReports>,
+  store: EnablementStore,
+  reports: LedgerReports,
 ): { readonly discovery: Discovery; readonly own: OwnServer } {
   const { servers, tenants } = table
   let ownTools: readonly OwnTool[] = []
