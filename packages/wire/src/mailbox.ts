@@ -1,8 +1,8 @@
 /**
  * An exchange between whoever holds the connection, who puts in what the server says, and one reader.
  *
- * It is neither a generator, which takes five promises for a call whose response is all there is, nor closures, which are
- * two thousand bytes a call: one object with both ends, and one promise.
+ * It is neither a generator, which takes five promises for a call whose response is all there is, nor closures, which take
+ * a thousand bytes more: one object with both ends, and one promise.
  */
 import { WireError } from './errors.ts'
 import { seenMessage, seenResponse, type ExchangeView, type Step, type Viewable } from './exchange.ts'
