@@ -103,6 +103,14 @@ it.for([undefined, 'acme'])('a successor begins that names it and goes on, once:
   expect(again.size).toBeGreaterThan(after.size)
 })
 
+/** A log of two runs in the place of one of three. */
+async function putBackOlder(): Promise<void> {
+  await run(2)
+  backUp()
+  await run(1)
+  putBack()
+}
+
 it('put back once more from before its successor: nobody takes that one’s name, and the next names what it was', async () => {
   await run(1)
   backUp()
@@ -158,10 +166,7 @@ it('one that another gateway writes to and signs just then was not put back', as
 })
 
 it('gateways that start at the same time begin one successor, and go on in it together', async () => {
-  await run(2)
-  backUp()
-  await run(1)
-  putBack()
+  await putBackOlder()
   const { origin } = await stateOf()
   await using gateways = new AsyncDisposableStack()
   const started = await Promise.all(Array.from({ length: 4 }, () => gatewayWith(config(), place.database)))
@@ -177,10 +182,7 @@ it('gateways that start at the same time begin one successor, and go on in it to
 })
 
 it('a successor that another gateway began and signed meanwhile is the one', async () => {
-  await run(2)
-  backUp()
-  await run(1)
-  putBack()
+  await putBackOlder()
   const { origin } = await stateOf()
   using late = await openLedgerLog(fileOf())
   await run(1)
@@ -190,10 +192,7 @@ it('a successor that another gateway began and signed meanwhile is the one', asy
 })
 
 it('what ages, does so in the old log too', async () => {
-  await run(2)
-  backUp()
-  await run(1)
-  putBack()
+  await putBackOlder()
   await run(2)
   const withData = async (): Promise<number[]> => {
     await using ledger = await openLedger(placeOf())

@@ -21,7 +21,7 @@ export type ProtectedServer = AsyncDisposable & {
   /** Requests with a token that was not good. */
   readonly refused: () => number
   /** From now on the tokens it has seen are not good, or none is. */
-  readonly revoke: (which: 'seen' | 'all' | 'none') => void
+  readonly revoke: (which: 'seen' | 'all') => void
 }
 
 type Rpc = { readonly id?: unknown; readonly method: string; readonly params?: { readonly arguments?: object } }
